@@ -6,7 +6,7 @@ readonly QEMU_STATUS_OF_PANIC=$(((0x46 << 1) | 1))
 readonly STATUS_OF_PANIC=70 STATUS_OF_TIMEOUT=124
 
 work='' machine_pid='' terminal_before='' log='' log_port='' log_reader='' output_filter=''
-qemu=() words=() helpers=()
+qemu=() words=()
 
 # check_machine_arguments: refuses files and devices that are not there. Run before anything is built or started.
 check_machine_arguments() {
@@ -141,8 +141,7 @@ add_firmware() {
 }
 
 # launch: starts QEMU in this script's own process group, so that the terminal is its own, and so that it dies with this script.
-# What the machine reads: this terminal; else nothing when it runs a command or suites; else what is typed at the shell from a file
-# or a pipe, with ^D after its end.
+# What the machine reads: this terminal; where there is none, nothing when it runs a command or suites, else whatever standard input is.
 launch() {
   local limit=() from to
   exec {from}<&0 {to}>&1
@@ -150,9 +149,6 @@ launch() {
     terminal_before=$(stty -g)
   elif [ -n "$command_given$tests_asked" ]; then
     exec {from}< /dev/null
-  else
-    exec {from}< <(exec cat - <(printf '\004'))
-    helpers+=($!)
   fi
   if [ -n "$tests_asked" ]; then
     exec {to}> >(pass_ktap "$work/ktap")
@@ -181,13 +177,11 @@ pass_ktap() {
     begun { print; print > copy; fflush() }'
 }
 
-# stop_machine: ends QEMU and the helpers beside it if they still run.
+# stop_machine: ends QEMU if it still runs.
 stop_machine() {
-  local process
-  for process in $machine_pid ${helpers[@]+"${helpers[@]}"}; do
-    kill "$process" 2>/dev/null || true
-  done
-  [ -z "$machine_pid" ] || wait "$machine_pid" 2>/dev/null || true
+  [ -n "$machine_pid" ] || return 0
+  kill "$machine_pid" 2>/dev/null || true
+  wait "$machine_pid" 2>/dev/null || true
   machine_pid=''
 }
 
