@@ -1,0 +1,6 @@
+namespace System;
+
+/// <summary>The type of a method that returns nothing.</summary>
+public struct Void
+{
+}
