@@ -1,0 +1,6 @@
+namespace NanoVm.Files;
+
+/// <summary>Who polls.</summary>
+internal abstract class PollTable
+{
+}
