@@ -1,0 +1,122 @@
+using System.Runtime;
+using System.Runtime.CompilerServices;
+
+namespace NanoVm.Core;
+
+/// <summary>Instructions that C# cannot say: <c>boot/cpu.asm</c>. Nobody outside Core and Hal uses them.</summary>
+internal static unsafe class Cpu
+{
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_percpu_area")]
+    public static extern PerCpuArea* PerCpuArea();
+
+    /// <summary>The address of the boot processor's area, before GS points to it.</summary>
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_boot_area")]
+    public static extern PerCpuArea* BootArea();
+
+    /// <returns>1 when interrupts were on, else 0.</returns>
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_disable_interrupts")]
+    public static extern int DisableInterrupts();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_enable_interrupts")]
+    public static extern void EnableInterrupts();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_enable_and_halt")]
+    public static extern void EnableInterruptsAndHalt();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_halt")]
+    public static extern void Halt();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_pause")]
+    public static extern void Pause();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_read_flags")]
+    public static extern ulong ReadFlags();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_read_cr0")]
+    public static extern ulong ReadCr0();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_write_cr0")]
+    public static extern void WriteCr0(ulong value);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_read_cr2")]
+    public static extern ulong ReadCr2();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_read_cr3")]
+    public static extern ulong ReadCr3();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_write_cr3")]
+    public static extern void WriteCr3(ulong value);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_read_cr4")]
+    public static extern ulong ReadCr4();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_write_cr4")]
+    public static extern void WriteCr4(ulong value);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_invalidate_page")]
+    public static extern void InvalidatePage(ulong address);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_read_msr")]
+    public static extern ulong ReadMsr(uint register);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_write_msr")]
+    public static extern void WriteMsr(uint register, ulong value);
+
+    /// <param name="result">EAX, EBX, ECX, EDX.</param>
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_cpuid")]
+    public static extern void CpuId(uint leaf, uint subleaf, uint* result);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_read_tsc")]
+    public static extern ulong ReadTsc();
+
+    /// <returns>1 when <paramref name="value"/> was filled; the processor must have RDRAND.</returns>
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_rdrand")]
+    public static extern int ReadRandom(ulong* value);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_write_xcr0")]
+    public static extern void WriteXcr0(ulong value);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_load_gdt")]
+    public static extern void LoadGdt(void* pointer, ulong codeSelector, ulong dataSelector, ulong taskSelector);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_load_idt")]
+    public static extern void LoadIdt(void* pointer);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_zero_page")]
+    public static extern void ZeroPage(void* page);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_copy_page")]
+    public static extern void CopyPage(void* to, void* from);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_in8")]
+    public static extern byte In8(ushort port);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_out8")]
+    public static extern void Out8(ushort port, byte value);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_in16")]
+    public static extern ushort In16(ushort port);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_out16")]
+    public static extern void Out16(ushort port, ushort value);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_in32")]
+    public static extern uint In32(ushort port);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_out32")]
+    public static extern void Out32(ushort port, uint value);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_frame_pointer")]
+    public static extern ulong FramePointer();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_save_state")]
+    public static extern void SaveState(void* area, ulong mask);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_restore_state")]
+    public static extern void RestoreState(void* area, ulong mask);
+
+    /// <summary>XRSTOR of an area that may hold bad values.</summary>
+    /// <returns>0, or -1 after a #GP: the registers are then in their initial state.</returns>
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_restore_state_checked")]
+    public static extern int RestoreStateChecked(void* area, ulong mask);
+}

@@ -1,0 +1,73 @@
+using System.Runtime.CompilerServices;
+using Internal.Runtime;
+
+namespace NanoVm.Core;
+
+/// <summary>The running processor's own data, through GS: the only static state there is.</summary>
+/// <remarks>Part of the edge that Kernel.Tests/Machine replaces.</remarks>
+internal static unsafe class PerCpu
+{
+    internal static PerCpuArea* Area
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Cpu.PerCpuArea();
+    }
+
+    /// <summary>The processor's number, from 0.</summary>
+    public static int Number => Area->Number;
+
+    /// <summary>The running thread. Panics during early boot, before the first one.</summary>
+    public static KernelThread Current
+    {
+        get
+        {
+            void* current = Area->Current;
+            if (current is null)
+                Panic.Now("there is no current thread yet"u8);
+            return RawObject.At<KernelThread>(current);
+        }
+    }
+
+    /// <summary>The running thread, or null before the first one.</summary>
+    public static KernelThread? CurrentOrNull => RawObject.At<KernelThread>(Area->Current);
+
+    /// <summary>Called by the context switch, and once by the boot for the first thread. Interrupts off.</summary>
+    public static void SetCurrent(KernelThread thread)
+    {
+        PerCpuArea* area = Area;
+        area->Current = RawObject.AddressOf(thread);
+        area->KernelStackTop = thread.KernelStackTop.Value;
+        area->Work = thread.SignalPending ? area->Work | ExitWork.Signal : area->Work & ~ExitWork.Signal;
+    }
+
+    public static Scheduler Scheduler
+    {
+        get => RawObject.At<Scheduler>(Area->Scheduler);
+        set => Area->Scheduler = RawObject.AddressOf(value);
+    }
+
+    public static bool HasScheduler => Area->Scheduler is not null;
+
+    public static TrapHooks Hooks
+    {
+        get => RawObject.At<TrapHooks>(Area->Hooks);
+        set => Area->Hooks = RawObject.AddressOf(value);
+    }
+
+    public static bool HasHooks => Area->Hooks is not null;
+
+    /// <summary>Another thread should run: looked at before a return to user mode and by CondResched. Linux: <c>TIF_NEED_RESCHED</c>.</summary>
+    public static bool NeedReschedule
+    {
+        get => (Area->Work & ExitWork.Reschedule) != 0;
+        set => Area->Work = value ? Area->Work | ExitWork.Reschedule : Area->Work & ~ExitWork.Reschedule;
+    }
+
+    /// <summary>Called when <see cref="KernelThread.SignalPending"/> of <paramref name="thread"/> changes.</summary>
+    internal static void SignalPendingChanged(KernelThread thread)
+    {
+        PerCpuArea* area = Area;
+        if (area->Current == RawObject.AddressOf(thread))
+            area->Work = thread.SignalPending ? area->Work | ExitWork.Signal : area->Work & ~ExitWork.Signal;
+    }
+}

@@ -1,0 +1,60 @@
+namespace NanoVm.Core;
+
+/// <summary>An entry of the second level: a table of <see cref="Pte"/>, or a 2 MiB page.</summary>
+/// <remarks>Linux: <c>pmd_t</c>. Intel SDM volume 3, 4.5.</remarks>
+internal readonly struct Pmd(ulong value)
+{
+    public readonly ulong Value = value;
+
+    public Pmd(Pfn pfn, PteFlags flags) : this((pfn.Value << PageSize.Shift) | (ulong)flags)
+    {
+    }
+
+    /// <summary>Nothing at all is stored here.</summary>
+    public bool IsNone => Value == 0;
+
+    public bool IsPresent => (Value & (ulong)PteFlags.Present) != 0;
+
+    public bool IsWritable => (Value & (ulong)PteFlags.Writable) != 0;
+
+    public bool IsUser => (Value & (ulong)PteFlags.User) != 0;
+
+    public bool IsAccessed => (Value & (ulong)PteFlags.Accessed) != 0;
+
+    public bool IsDirty => (Value & (ulong)PteFlags.Dirty) != 0;
+
+    /// <summary>Whether this entry is a leaf of 2 MiB and not a pointer to a table.</summary>
+    public bool IsHuge => (Value & (ulong)PteFlags.Huge) != 0;
+
+    public bool IsNoExecute => (Value & (ulong)PteFlags.NoExecute) != 0;
+
+    /// <summary>The frame of the table, or the first frame of the 2 MiB page.</summary>
+    public Pfn Pfn => new((Value & (IsHuge ? PageTableEntry.AddressMask & ~(PageSize.LargeBytes - 1) : PageTableEntry.AddressMask)) >> PageSize.Shift);
+
+    /// <summary>All bits that are not the address.</summary>
+    public PteFlags Flags => (PteFlags)(Value & ~PageTableEntry.AddressMask);
+
+    public bool Has(PteFlags flags) => (Value & (ulong)flags) == (ulong)flags;
+
+    public Pmd With(PteFlags flags) => new(Value | (ulong)flags);
+
+    public Pmd Without(PteFlags flags) => new(Value & ~(ulong)flags);
+
+    public Pmd WithPfn(Pfn pfn) => new((Value & ~PageTableEntry.AddressMask) | (pfn.Value << PageSize.Shift));
+
+    /// <summary>An entry that points to the table in <paramref name="table"/>, for user or kernel addresses.</summary>
+    public static Pmd UserTable(Pfn table) => new(table, PteFlags.UserTable);
+
+    public static Pmd KernelTable(Pfn table) => new(table, PteFlags.KernelTable);
+
+
+    public static int IndexOf(VirtAddr address) => (int)(address.Value >> PageSize.LargeShift) & (PageSize.TableEntries - 1);
+
+    public static bool operator ==(Pmd left, Pmd right) => left.Value == right.Value;
+
+    public static bool operator !=(Pmd left, Pmd right) => left.Value != right.Value;
+
+    public override bool Equals(object? other) => other is Pmd entry && entry.Value == Value;
+
+    public override int GetHashCode() => (int)Value ^ (int)(Value >> 32);
+}
