@@ -29,7 +29,7 @@ what to run
   --run 'CMD'           run CMD by /bin/sh -c, print only its output, end with its exit status
   --timeout SECONDS     end with 124 when the machine has not ended by then
   --test [SUITE...]     run the in-guest suites (all, or those named); KTAP on standard output
-  --gdb[=PORT]          start stopped and wait for GDB on localhost:1234 (or PORT)
+  --gdb[=PORT]          start stopped and wait for GDB on localhost:1234 (or PORT; "stdio" for GDB's own pipe)
 
 what it has
   --add HOST[:GUEST]    put a file or folder of the host into the guest (default: /root/<name>); repeatable
@@ -84,7 +84,7 @@ parse() {
       --gdb) gdb_port=1234 ;;
       --gdb=*)
         gdb_port=${1#--gdb=}
-        [[ $gdb_port =~ ^[1-9][0-9]{0,4}$ ]] && [ "$gdb_port" -le 65535 ] || refuse "--gdb: '$gdb_port' is no port"
+        [[ $gdb_port = stdio || ($gdb_port =~ ^[1-9][0-9]{0,4}$ && $gdb_port -le 65535) ]] || refuse "--gdb: '$gdb_port' is no port"
         ;;
       --direct) direct=1 ;;
       --uefi) uefi=1 ;;

@@ -44,15 +44,24 @@ start_machine() {
   add_disks
   add_guest_options
   add_kernel
-  if [ -n "$gdb_port" ]; then
-    qemu+=(-S -gdb "tcp:127.0.0.1:$gdb_port")
-    printf 'waiting for GDB on localhost:%s; attach from another terminal with: tools/gdb.sh%s\n' \
-      "$gdb_port" "$([ "$gdb_port" = 1234 ] || printf ' --port %s' "$gdb_port")" >&2
-  fi
-  qemu+=(-chardev 'stdio,id=terminal,mux=off,signal=off' -serial chardev:terminal
-    -chardev "file,id=log,path=/dev/fd/$log_port" -serial chardev:log)
+  add_ports
   qemu+=(${qemu_extra[@]+"${qemu_extra[@]}"})
   launch
+}
+
+# add_ports: the terminal on the first serial port, the log on the second one, and the debugger.
+add_ports() {
+  if [ "$gdb_port" = stdio ]; then # the debugger has standard input and output; the terminal is nobody's
+    qemu+=(-S -gdb stdio -chardev 'null,id=terminal')
+  else
+    qemu+=(-chardev 'stdio,id=terminal,mux=off,signal=off')
+    if [ -n "$gdb_port" ]; then
+      qemu+=(-S -gdb "tcp:127.0.0.1:$gdb_port")
+      printf 'stopped, waiting on localhost:%s; attach from another terminal with: tools/gdb.sh%s\n' \
+        "$gdb_port" "$([ "$gdb_port" = 1234 ] || printf ' --port %s' "$gdb_port")" >&2
+    fi
+  fi
+  qemu+=(-serial chardev:terminal -chardev "file,id=log,path=/dev/fd/$log_port" -serial chardev:log)
 }
 
 add_processor() {
@@ -100,6 +109,7 @@ add_guest_options() {
     words+=("rows=$rows" "cols=$columns")
   fi
   if [[ ${TERM:-} =~ ^[A-Za-z0-9._+-]+$ ]]; then words+=("term=$TERM"); fi
+  if [ ! -t 0 ] && [ -n "$command_given" ]; then words+=(no-input); fi
   # Firmware writes on the first serial port too: init marks where the command's output begins.
   if [ -n "$uefi" ] && [ -n "$command_given" ]; then words+=(mark-output); fi
 }
@@ -145,12 +155,16 @@ add_firmware() {
 launch() {
   local limit=() from to
   exec {from}<&0 {to}>&1
-  if [ -t 0 ]; then
+  if [ "$gdb_port" = stdio ]; then
+    : # the debugger's pipe, as it is
+  elif [ -t 0 ]; then
     terminal_before=$(stty -g)
   elif [ -n "$command_given$tests_asked" ]; then
     exec {from}< /dev/null
   fi
-  if [ -n "$tests_asked" ]; then
+  if [ "$gdb_port" = stdio ]; then
+    :
+  elif [ -n "$tests_asked" ]; then
     exec {to}> >(pass_ktap "$work/ktap")
     output_filter=$!
   elif [ -n "$uefi" ] && [ -n "$command_given" ]; then
