@@ -5,6 +5,8 @@ namespace NanoVm.User.Init;
 /// <summary>The guest's terminal, <c>/dev/console</c>, as the controlling terminal of one session.</summary>
 internal static class Console
 {
+    private const int UsualRows = 24, UsualColumns = 80;
+
     /// <summary>Makes the calling process the leader of a session on the console, with the console as input, output and errors.</summary>
     public static void Take(Options options)
     {
@@ -14,8 +16,7 @@ internal static class Console
         Sys.UseAsStandardFiles(console, console, console);
         int rows = Options.Number(options.Value("rows"u8));
         int columns = Options.Number(options.Value("cols"u8));
-        if (rows > 0 && columns > 0)
-            Sys.SetWindowSize(0, rows, columns);
+        Sys.SetWindowSize(0, rows > 0 ? rows : UsualRows, columns > 0 ? columns : UsualColumns);
     }
 
     /// <summary>No carriage return before a line feed: what a command writes reaches the host byte for byte.</summary>

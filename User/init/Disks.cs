@@ -34,7 +34,7 @@ internal static class Disks
         Span<byte> space = stackalloc byte[256];
         var mount = new Text(space);
         mount.Append(folder);
-        ReadOnlySpan<byte> target = mount.Terminated();
+        Span<byte> target = mount.Terminated();
         Sys.MakeFolders(target);
         return Sys.Mount(Device(number, stackalloc byte[16]), target, "ext2"u8);
     }
