@@ -1,5 +1,6 @@
 using System;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime;
 
 // The compiler looks these classes up by name and calls them for checks that fail and for code that cannot run.
 namespace Internal.Runtime.CompilerHelpers
@@ -76,8 +77,11 @@ namespace Internal.Runtime.CompilerHelpers
         private static void ThrowAmbiguousMatchException(int id) => ThrowHelper.Panic("ambiguous match");
     }
 
-    /// <summary>Interfaces decided at run time: nothing here has any.</summary>
-    internal static class SharedCodeHelpers
+    /// <summary>Called by compiled code when a method's stack was overwritten: the canary behind its arrays has changed.</summary>
+    internal static class StackGuard
     {
+        [DoesNotReturn]
+        [RuntimeExport("RhpFallbackFailFast")]
+        private static void Fail() => ThrowHelper.Panic("stack array overrun");
     }
 }

@@ -6,11 +6,12 @@ namespace System;
 /// <summary>Comparing and searching spans.</summary>
 public static class MemoryExtensions
 {
-    /// <summary>The characters of a text.</summary>
-    public static ReadOnlySpan<char> AsSpan(this string? text) => text;
+    /// <summary>The characters of a text. The language calls this for every conversion of a string to a span.</summary>
+    public static ReadOnlySpan<char> AsSpan(this string? text) =>
+        text is null ? default : MemoryMarshal.CreateReadOnlySpan(in text.GetPinnableReference(), text.Length);
 
     /// <summary>The characters of a text from <paramref name="start"/> on.</summary>
-    public static ReadOnlySpan<char> AsSpan(this string? text, int start) => ((ReadOnlySpan<char>)text).Slice(start);
+    public static ReadOnlySpan<char> AsSpan(this string? text, int start) => text.AsSpan().Slice(start);
 
     /// <summary>The elements of an array.</summary>
     public static Span<T> AsSpan<T>(this T[]? array) => new(array);

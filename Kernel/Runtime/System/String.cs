@@ -74,5 +74,5 @@ public sealed class String : IEquatable<string>
 
     /// <summary>A view of the characters.</summary>
     public static implicit operator ReadOnlySpan<char>(string? value) =>
-        value is null ? default : MemoryMarshal.CreateReadOnlySpan(ref value._firstChar, value._stringLength);
+        value.AsSpan();
 }
