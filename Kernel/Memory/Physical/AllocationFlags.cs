@@ -1,0 +1,32 @@
+using System;
+
+namespace NanoVm.Memory.Physical;
+
+/// <summary>What is asked of an allocation besides its size.</summary>
+/// <remarks>Linux: <c>gfp_t</c>.</remarks>
+[Flags]
+internal enum AllocationFlags : byte
+{
+    None = 0,
+
+    /// <summary>All bytes zero. Who leaves it out for a user's frame must overwrite the whole frame before it is mapped.</summary>
+    Zeroed = 1,
+
+    /// <summary>For user space: leaves the reserve of the low zones alone.</summary>
+    User = 2,
+
+    /// <summary>The caller holds a spin lock: neither sleep nor reclaim. May go a little below the low watermark.</summary>
+    Atomic = 4,
+
+    /// <summary>May take the very last frames: only for what frees memory soon (exit, the killer's victim, writeback).</summary>
+    Reserve = 8,
+
+    /// <summary>Mark the tails, so that any frame of the block leads to its first one.</summary>
+    Compound = 16,
+
+    /// <summary>Below 4 GiB. Linux: <c>GFP_DMA32</c>.</summary>
+    Dma32 = 32,
+
+    /// <summary>Below 16 MiB. Linux: <c>GFP_DMA</c>.</summary>
+    Dma = 64,
+}

@@ -1,0 +1,263 @@
+using System;
+using NanoVm.Core.Boot;
+
+namespace NanoVm.Memory.Physical;
+
+/// <summary>How the zones come to be, and the numbers about them.</summary>
+internal sealed partial class FrameAllocator
+{
+    private const ulong DmaEnd = (16UL << 20) >> PageSize.Shift;
+    private const ulong Dma32End = (4UL << 30) >> PageSize.Shift;
+
+    /// <summary>RAM in ascending order: which frames have a meaning at all.</summary>
+    private readonly BootRange[] _ram;
+
+    /// <summary>Requests that ended in <see cref="Errno.ENOMEM"/>.</summary>
+    public ulong AllocationFailures;
+
+    /// <summary>Takes over all RAM that <paramref name="boot"/> has not reserved. Nothing may be allocated there afterwards.</summary>
+    /// <param name="boot">RAM and what is taken of it.</param>
+    /// <param name="table">Zeroed descriptors for all blocks with RAM.</param>
+    /// <param name="processors">How many processors there can be.</param>
+    /// <param name="failures">Asked before each allocation.</param>
+    public FrameAllocator(BootMemory boot, FrameTable table, int processors, FailureInjection failures)
+    {
+        _frames = table;
+        _failures = failures;
+        _ram = new BootRange[boot.RamRangeCount];
+        for (int i = 0; i < _ram.Length; i++)
+            _ram[i] = boot.Ram(i);
+
+        for (int kind = 0; kind < _zones.Length; kind++)
+        {
+            _zones[kind] = new Zone((ZoneKind)kind, table, processors);
+            MeasureZone(_zones[kind]);
+        }
+
+        _preferred = _zones[0];
+        MarkReserved(boot);
+        for (int i = 0; i < _ram.Length; i++)
+            GiveFreeParts(boot, _ram[i]);
+
+        foreach (Zone zone in _zones)
+        {
+            if (zone.Managed.Value != 0)
+                _preferred = zone;
+        }
+
+        SetWatermarks();
+    }
+
+    /// <summary>RAM that programs and the kernel share: all but what was reserved at boot. MemTotal.</summary>
+    public PageCount TotalFrames
+    {
+        get
+        {
+            ulong frames = 0;
+            foreach (Zone zone in _zones)
+                frames += zone.Managed.Value;
+            return new PageCount(frames);
+        }
+    }
+
+    /// <summary>Frames that nobody holds, exactly. MemFree.</summary>
+    public PageCount FreeFrames
+    {
+        get
+        {
+            ulong frames = 0;
+            foreach (Zone zone in _zones)
+                frames += zone.AllFreeFrames;
+            return new PageCount(frames);
+        }
+    }
+
+    /// <summary>The zones, in ascending order; empty ones too.</summary>
+    public ReadOnlySpan<Zone> Zones => _zones;
+
+    /// <summary>Frames below the sum of the low watermarks are not for user programs: Linux's <c>totalreserve_pages</c>.</summary>
+    public PageCount ReservedFrames
+    {
+        get
+        {
+            ulong frames = 0;
+            foreach (Zone zone in _zones)
+                frames += zone.WatermarkHigh;
+            return new PageCount(frames);
+        }
+    }
+
+    /// <summary>The number of RAM's ranges; see <see cref="RamRange"/>.</summary>
+    public int RamRangeCount => _ram.Length;
+
+    /// <summary>One range of RAM, as frame numbers from <c>first</c> up to <c>end</c>.</summary>
+    public void RamRange(int index, out Pfn first, out Pfn end)
+    {
+        first = new PhysAddr(_ram[index].Start).Pfn;
+        end = new PhysAddr(_ram[index].End).Pfn;
+    }
+
+    /// <summary>One more than the largest frame number of RAM.</summary>
+    public Pfn EndFrame => _ram.Length == 0 ? default : new PhysAddr(_ram[_ram.Length - 1].End).Pfn;
+
+    /// <summary>Whether a frame number means RAM, so that it has a descriptor. O(log ranges). Linux: <c>pfn_valid</c>.</summary>
+    public bool IsRam(Pfn pfn)
+    {
+        if (pfn.Value > ulong.MaxValue >> PageSize.Shift)
+            return false;
+        ulong address = pfn.Address.Value;
+        int low = 0, high = _ram.Length;
+        while (low < high)
+        {
+            int middle = (low + high) / 2;
+            if (_ram[middle].End <= address)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+
+        return low < _ram.Length && _ram[low].Start <= address;
+    }
+
+    /// <summary>Gives back what was reserved at boot and is no longer needed, such as the initramfs. Whole pages inside the range.</summary>
+    public void FreeReserved(PhysAddr start, PhysAddr end)
+    {
+        ulong last = end.Value >> PageSize.Shift;
+        for (ulong pfn = (start.Value + PageSize.Mask) >> PageSize.Shift; pfn < last; pfn++)
+        {
+            if (!IsRam(new Pfn(pfn)))
+                continue;
+            ref PageFrame frame = ref _frames[new Pfn(pfn)];
+            if ((frame.Flags & FrameFlags.Reserved) == 0)
+                Panic.Now("memory is given back that was not reserved"u8);
+            frame = default;
+            Zone zone = _zones[(int)KindOf(new Pfn(pfn))];
+            zone.Managed += new PageCount(1);
+            bool enabled = zone.Lock.AcquireRaw();
+            WritePoison(new Pfn(pfn), 0);
+            zone.Give((uint)pfn, 0);
+            zone.Lock.ReleaseRaw(enabled);
+        }
+
+        SetWatermarks();
+    }
+
+    internal static ZoneKind KindOf(Pfn pfn) =>
+        pfn.Value >= Dma32End ? ZoneKind.Normal : pfn.Value >= DmaEnd ? ZoneKind.Dma32 : ZoneKind.Dma;
+
+    private void MeasureZone(Zone zone)
+    {
+        ulong from = zone.Kind switch { ZoneKind.Dma => 0, ZoneKind.Dma32 => DmaEnd, _ => Dma32End };
+        ulong to = zone.Kind switch { ZoneKind.Dma => DmaEnd, ZoneKind.Dma32 => Dma32End, _ => ulong.MaxValue >> PageSize.Shift };
+        ulong first = ulong.MaxValue, end = 0, present = 0;
+        foreach (BootRange ram in _ram)
+        {
+            ulong start = Math.Max(ram.Start >> PageSize.Shift, from);
+            ulong stop = Math.Min(ram.End >> PageSize.Shift, to);
+            if (start >= stop)
+                continue;
+            first = Math.Min(first, start);
+            end = stop;
+            present += stop - start;
+        }
+
+        zone.Start = new Pfn(present == 0 ? 0 : first);
+        zone.End = new Pfn(end);
+        zone.Present = new PageCount(present);
+    }
+
+    private void MarkReserved(BootMemory boot)
+    {
+        for (int i = 0; i < boot.ReservedRangeCount; i++)
+        {
+            BootRange taken = boot.Reserved(i);
+            foreach (BootRange ram in _ram)
+            {
+                ulong first = Math.Max(taken.Start, ram.Start) >> PageSize.Shift;
+                ulong end = Math.Min(taken.End, ram.End) >> PageSize.Shift;
+                for (ulong pfn = first; pfn < end; pfn++)
+                {
+                    ref PageFrame frame = ref _frames[new Pfn(pfn)];
+                    frame.Flags = FrameFlags.Reserved;
+                    frame.ReferenceCount = 1;
+                }
+            }
+        }
+    }
+
+    /// <summary>Gives all of one range of RAM that is not reserved to the zones, from the top down.</summary>
+    private void GiveFreeParts(BootMemory boot, BootRange ram)
+    {
+        ulong below = ram.End;
+        while (below > ram.Start)
+        {
+            BootRange free = boot.HighestFree(below);
+            if (free.IsEmpty || free.End <= ram.Start)
+                return;
+            GiveRange(Math.Max(free.Start, ram.Start) >> PageSize.Shift, free.End >> PageSize.Shift);
+            below = free.Start;
+        }
+    }
+
+    // The largest aligned blocks that fit: a few hundred steps for a machine of 512 MiB, not one for each frame. Downwards, so that the
+    // lists hand out low addresses first.
+    private void GiveRange(ulong first, ulong end)
+    {
+        while (end > first)
+        {
+            int order = 0;
+            while (order < FrameTable.MaxOrder && (end & (1UL << order)) == 0 && end - (2UL << order) >= first && end >= 2UL << order)
+                order++;
+            end -= 1UL << order;
+
+            Zone zone = _zones[(int)KindOf(new Pfn(end))];
+            zone.Managed += new PageCount(1UL << order);
+            WritePoison(new Pfn(end), order);
+            bool enabled = zone.Lock.AcquireRaw();
+            zone.Give((uint)end, order);
+            zone.Lock.ReleaseRaw(enabled);
+        }
+    }
+
+    // Linux: init_per_zone_wmark_min, setup_per_zone_lowmem_reserve (ratios 256 and 32).
+    private void SetWatermarks()
+    {
+        ulong totalFrames = TotalFrames.Value;
+        ulong kilobytes = SquareRoot(totalFrames * 4 * 16);
+        kilobytes = Math.Max(128, Math.Min(kilobytes, 262144));
+        ulong minimum = kilobytes / 4;
+        foreach (Zone zone in _zones)
+        {
+            ulong share = totalFrames == 0 ? 0 : minimum * zone.Managed.Value / totalFrames;
+            ulong step = Math.Max(share / 4, zone.Managed.Value / 1000);
+            zone.WatermarkMin = share;
+            zone.WatermarkLow = share + step;
+            zone.WatermarkHigh = share + 2 * step;
+        }
+
+        for (int low = 0; low < _zones.Length; low++)
+        {
+            ulong above = 0;
+            ulong ratio = low == (int)ZoneKind.Dma ? 256UL : 32;
+            _zones[low].LowmemReserve[low] = 0;
+            for (int high = low + 1; high < _zones.Length; high++)
+            {
+                above += _zones[high].Managed.Value;
+                _zones[low].LowmemReserve[high] = above / ratio;
+            }
+        }
+    }
+
+    private static ulong SquareRoot(ulong value)
+    {
+        ulong root = 0;
+        for (ulong bit = 1UL << 31; bit != 0; bit >>= 1)
+        {
+            ulong tried = root | bit;
+            if (tried <= value / tried)
+                root = tried;
+        }
+
+        return root;
+    }
+}

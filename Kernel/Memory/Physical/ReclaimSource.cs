@@ -1,0 +1,16 @@
+namespace NanoVm.Memory.Physical;
+
+/// <summary>Something that can give frames back when there are too few: object caches, page cache, swap.</summary>
+/// <remarks>
+/// Linux: <c>shrinker</c>. Called by an allocation without <see cref="AllocationFlags.Atomic"/>, so no spin lock is held; it may
+/// not allocate.
+/// </remarks>
+internal abstract class ReclaimSource
+{
+    /// <summary>The next source; the chain is built at boot.</summary>
+    internal ReclaimSource? Next;
+
+    /// <summary>Tries to free at least <paramref name="wanted"/> frames.</summary>
+    /// <returns>How many were freed.</returns>
+    public abstract PageCount Reclaim(PageCount wanted);
+}

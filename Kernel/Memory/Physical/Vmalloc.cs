@@ -1,0 +1,334 @@
+using NanoVm.Core.Sync;
+using NanoVm.Memory.Structures;
+
+namespace NanoVm.Memory.Physical;
+
+/// <summary>Kernel memory that is contiguous in virtual space only, each piece with an unmapped page behind it.</summary>
+/// <remarks>
+/// Linux: <c>vmalloc</c>, <c>vfree</c>, <c>ioremap</c>. Kernel stacks, large arrays and device registers live here.
+/// <code>
+///   [ pages of A ][guard][ pages of B ][guard]      free      [ pages of C ][guard]  free …
+/// </code>
+/// Free ranges are in a tree by address that knows the largest one below each node; the lowest that fits is taken. An area
+/// keeps its descriptor when it is freed: freeing never allocates. Nothing is mapped twice, so a freed page is flushed
+/// page by page, at once: a stale translation to a frame with a new owner must never exist.
+/// </remarks>
+internal sealed class Vmalloc
+{
+    private readonly FrameAllocator _frames;
+    private readonly ObjectCache<VmallocArea> _areas;
+    private readonly FailureInjection _failures;
+    private readonly KernelPageTable _tables;
+
+    /// <summary>Guards the trees, the counts and the tables.</summary>
+    private SpinLock _lock;
+    private RedBlackTree<VmallocArea, VmallocArea.FreeTraits> _free;
+    private RedBlackTree<VmallocArea, VmallocArea.UsedTraits> _used;
+    private ulong _usedPages;
+
+    internal Vmalloc(PhysicalMemory memory, Pfn kernelRoot)
+    {
+        _frames = memory.Frames;
+        _failures = memory.Failures;
+        _tables = new KernelPageTable(_frames, kernelRoot);
+        _areas = new ObjectCache<VmallocArea>(memory, "vmap_area"u8);
+        VmallocArea? all = _areas.Allocate();
+        if (all is null)
+        {
+            Panic.Now("there is no memory for vmalloc"u8);
+            return;
+        }
+
+        all.Start = new VirtAddr(KernelLayout.Vmalloc);
+        all.End = new VirtAddr(KernelLayout.VmallocEnd);
+        _free.InsertAt(all, null, left: false);
+    }
+
+    /// <summary>Pages that are mapped to RAM. VmallocUsed.</summary>
+    public PageCount UsedPages => new(_usedPages);
+
+    /// <summary>All of vmalloc space. VmallocTotal.</summary>
+    public static PageCount TotalPages => new((KernelLayout.VmallocEnd - KernelLayout.Vmalloc) >> PageSize.Shift);
+
+    /// <summary>Maps fresh zeroed frames.</summary>
+    /// <returns><see cref="Errno.ENOMEM"/>, and then nothing has changed.</returns>
+    public Errno Allocate(PageCount pages, out VirtAddr address) => Allocate(pages, VmallocUse.General, out address);
+
+    /// <inheritdoc cref="Allocate(PageCount, out VirtAddr)"/>
+    public Errno Allocate(PageCount pages, VmallocUse use, out VirtAddr address)
+    {
+        address = VirtAddr.Zero;
+        VmallocArea? area = Reserve(pages, use);
+        if (area is null)
+            return Errno.ENOMEM;
+
+        VirtAddr end = area.End - PageSize.Bytes;
+        for (VirtAddr page = area.Start; page < end; page += PageSize.Bytes)
+        {
+            if (_frames.Allocate(AllocationFlags.Zeroed, out Pfn frame) != Errno.None)
+            {
+                Release(area, page);
+                return Errno.ENOMEM;
+            }
+
+            _frames[frame].Flags |= FrameFlags.Vmalloc;
+            bool enabled = _lock.AcquireRaw();
+            _tables.Map(page, frame, PteFlags.KernelData);
+            _usedPages++;
+            _lock.ReleaseRaw(enabled);
+        }
+
+        address = area.Start;
+        return Errno.None;
+    }
+
+    /// <summary>Unmaps an area and frees its frames.</summary>
+    /// <param name="address">What <see cref="Allocate(PageCount, out VirtAddr)"/> or <see cref="MapDevice"/> returned.</param>
+    public void Free(VirtAddr address)
+    {
+        bool enabled = _lock.AcquireRaw();
+        VmallocArea? area = Find(address);
+        _lock.ReleaseRaw(enabled);
+        if (area is null || area.Start != address)
+        {
+            Panic.Now("memory is freed that vmalloc did not give"u8);
+            return;
+        }
+
+        Release(area, area.End - PageSize.Bytes);
+    }
+
+    /// <summary>Maps a device's registers or memory, uncached. Linux: <c>ioremap</c>.</summary>
+    /// <param name="start">Of the device; the result has the same offset in its page.</param>
+    /// <param name="pages">Pages that it covers.</param>
+    public Errno MapDevice(PhysAddr start, PageCount pages, out VirtAddr address) => MapDevice(start, pages, PteFlags.KernelDevice, out address);
+
+    /// <summary>The same with other caching: a framebuffer is write-combined.</summary>
+    public Errno MapDevice(PhysAddr start, PageCount pages, PteFlags flags, out VirtAddr address)
+    {
+        address = VirtAddr.Zero;
+        VmallocArea? area = Reserve(pages, VmallocUse.Device);
+        if (area is null)
+            return Errno.ENOMEM;
+        bool enabled = _lock.AcquireRaw();
+        for (ulong i = 0; i < pages.Value; i++)
+            _tables.Map(area.Start + (i << PageSize.Shift), start.Pfn + i, flags);
+        _lock.ReleaseRaw(enabled);
+        address = area.Start + start.PageOffset;
+        return Errno.None;
+    }
+
+    /// <summary>Undoes <see cref="MapDevice(PhysAddr, PageCount, out VirtAddr)"/>. Linux: <c>iounmap</c>.</summary>
+    public void UnmapDevice(VirtAddr address) => Free(address.PageDown());
+
+    /// <summary>The frame behind an address of vmalloc space, or <see cref="Pfn.None"/>. Linux: <c>vmalloc_to_pfn</c>.</summary>
+    public Pfn FrameOf(VirtAddr address)
+    {
+        bool enabled = _lock.AcquireRaw();
+        Pfn frame = _tables.Lookup(address.PageDown());
+        _lock.ReleaseRaw(enabled);
+        return frame;
+    }
+
+    /// <summary>Copies the first area in use at or above <paramref name="address"/>, for <c>/proc/vmallocinfo</c>.</summary>
+    public bool TryNext(VirtAddr address, out PageRange range, out VmallocUse use)
+    {
+        bool enabled = _lock.AcquireRaw();
+        VmallocArea? found = null;
+        VmallocArea? walk = _used.Root;
+        while (walk is not null)
+        {
+            if (walk.Start >= address)
+            {
+                found = walk;
+                walk = walk.Links.Left;
+            }
+            else
+            {
+                walk = walk.Links.Right;
+            }
+        }
+
+        range = found is null ? default : new PageRange(found.Start, found.End);
+        use = found is null ? VmallocUse.General : found.Use;
+        _lock.ReleaseRaw(enabled);
+        return found is not null;
+    }
+
+    /// <summary>Panics unless both trees are sound and together fill vmalloc space without overlap.</summary>
+    public void Validate()
+    {
+        bool enabled = _lock.AcquireRaw();
+        Panic.Unless(_free.Validate(out _) && _used.Validate(out _), "a tree of vmalloc is broken"u8);
+        VmallocArea? free = _free.First();
+        VmallocArea? used = _used.First();
+        VirtAddr at = new(KernelLayout.Vmalloc);
+        bool lastWasFree = false;
+        while (free is not null || used is not null)
+        {
+            bool takeFree = used is null || (free is not null && free.Start < used.Start);
+            VmallocArea next = takeFree ? free! : used!;
+            Panic.Unless(next.Start == at && next.End > next.Start, "vmalloc areas overlap or leave a hole"u8);
+            Panic.Unless(!(takeFree && lastWasFree), "two free vmalloc areas were not joined"u8);
+            at = next.End;
+            lastWasFree = takeFree;
+            if (takeFree)
+                free = RedBlackTree<VmallocArea, VmallocArea.FreeTraits>.Next(next);
+            else
+                used = RedBlackTree<VmallocArea, VmallocArea.UsedTraits>.Next(next);
+        }
+
+        Panic.Unless(at.Value == KernelLayout.VmallocEnd, "vmalloc areas do not reach the end"u8);
+        _lock.ReleaseRaw(enabled);
+    }
+
+    /// <summary>Finds a place for the pages and their guard, with all tables it needs.</summary>
+    private VmallocArea? Reserve(PageCount pages, VmallocUse use)
+    {
+        if (pages.Value == 0 || pages.Value >= TotalPages.Value || _failures.ShouldFail(AllocationKind.Vmalloc))
+            return null;
+        VmallocArea? area = _areas.Allocate();
+        if (area is null)
+            return null;
+
+        ulong bytes = pages.Bytes + PageSize.Bytes;
+        bool enabled = _lock.AcquireRaw();
+        VmallocArea? hole = LowestHole(bytes);
+        if (hole is null)
+        {
+            _lock.ReleaseRaw(enabled);
+            _areas.Free(area);
+            return null;
+        }
+
+        area.Use = use;
+        area.Start = hole.Start;
+        area.End = hole.Start + bytes;
+        VmallocArea? spent = null;
+        if (hole.Bytes == bytes)
+        {
+            _free.Remove(hole);
+            spent = hole;
+        }
+        else
+        {
+            hole.Start = area.End;
+            RedBlackTree<VmallocArea, VmallocArea.FreeTraits>.Propagate(hole);
+        }
+
+        _used.Insert<VmallocArea.UsedTraits>(area);
+        bool prepared = true;
+        for (VirtAddr page = area.Start; page < area.End && prepared; page = (page + PageSize.LargeBytes).AlignDown(PageSize.LargeBytes))
+            prepared = _tables.Prepare(page, AllocationFlags.Atomic) == Errno.None;
+        _lock.ReleaseRaw(enabled);
+
+        if (spent is not null)
+            _areas.Free(spent);
+        if (prepared)
+            return area;
+        Release(area, area.Start);
+        return null;
+    }
+
+    /// <summary>Unmaps what is mapped below <paramref name="mappedEnd"/> and makes the area a free one.</summary>
+    private void Release(VmallocArea area, VirtAddr mappedEnd)
+    {
+        for (VirtAddr page = area.Start; page < mappedEnd; page += PageSize.Bytes)
+        {
+            bool mapLocked = _lock.AcquireRaw();
+            Pfn frame = _tables.Unmap(page);
+            bool isRam = !frame.IsNone && area.Use != VmallocUse.Device;
+            if (isRam)
+                _usedPages--;
+            _lock.ReleaseRaw(mapLocked);
+            if (frame.IsNone)
+                continue;
+            Tlb.FlushPage(page);
+            if (!isRam)
+                continue;
+            _frames[frame].Flags &= ~FrameFlags.Vmalloc;
+            _frames.Put(frame);
+        }
+
+        bool enabled = _lock.AcquireRaw();
+        _used.Remove(area);
+        VmallocArea? joined1 = null, joined2 = null;
+
+        // The neighbours by address: the free areas that end and begin where this one does.
+        FindFreeNeighbours(area.Start, out VmallocArea? before, out VmallocArea? after);
+        if (before is not null && before.End == area.Start)
+        {
+            _free.Remove(before);
+            area.Start = before.Start;
+            joined1 = before;
+        }
+
+        if (after is not null && after.Start == area.End)
+        {
+            _free.Remove(after);
+            area.End = after.End;
+            joined2 = after;
+        }
+
+        area.LargestBelow = 0;
+        _free.Insert<VmallocArea.FreeTraits>(area);
+        _lock.ReleaseRaw(enabled);
+
+        if (joined1 is not null)
+            _areas.Free(joined1);
+        if (joined2 is not null)
+            _areas.Free(joined2);
+    }
+
+    private VmallocArea? LowestHole(ulong bytes)
+    {
+        VmallocArea? walk = _free.Root;
+        if (walk is null || walk.LargestBelow < bytes)
+            return null;
+        while (true)
+        {
+            if (walk.Links.Left is { } left && left.LargestBelow >= bytes)
+                walk = left;
+            else if (walk.Bytes >= bytes)
+                return walk;
+            else
+                walk = walk.Links.Right!;
+        }
+    }
+
+    private VmallocArea? Find(VirtAddr address)
+    {
+        VmallocArea? walk = _used.Root;
+        while (walk is not null)
+        {
+            if (address < walk.Start)
+                walk = walk.Links.Left;
+            else if (address >= walk.End)
+                walk = walk.Links.Right;
+            else
+                return walk;
+        }
+
+        return null;
+    }
+
+    private void FindFreeNeighbours(VirtAddr address, out VmallocArea? before, out VmallocArea? after)
+    {
+        before = null;
+        after = null;
+        VmallocArea? walk = _free.Root;
+        while (walk is not null)
+        {
+            if (walk.Start > address)
+            {
+                after = walk;
+                walk = walk.Links.Left;
+            }
+            else
+            {
+                before = walk;
+                walk = walk.Links.Right;
+            }
+        }
+    }
+}
