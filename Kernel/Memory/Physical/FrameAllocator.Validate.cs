@@ -1,5 +1,6 @@
 using System;
 using System.Diagnostics;
+using NanoVm.Core;
 
 namespace NanoVm.Memory.Physical;
 

@@ -1,3 +1,5 @@
+using NanoVm.Core;
+
 namespace NanoVm.Memory.Physical;
 
 /// <summary>Arrays of the kernel, allocated fallibly and freed explicitly; of values or of references.</summary>

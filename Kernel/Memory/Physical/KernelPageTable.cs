@@ -1,3 +1,5 @@
+using NanoVm.Core;
+
 namespace NanoVm.Memory.Physical;
 
 /// <summary>The kernel's page tables as far as vmalloc changes them: 4 KiB leaves in the shared upper half.</summary>

@@ -1,4 +1,5 @@
 using System.Numerics;
+using NanoVm.Core;
 
 namespace NanoVm.Memory.Physical;
 

@@ -1,5 +1,6 @@
 using System;
 using System.Runtime.CompilerServices;
+using NanoVm.Core;
 
 namespace NanoVm.Memory.Physical;
 

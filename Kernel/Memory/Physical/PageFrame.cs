@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Threading;
+using NanoVm.Core;
 using NanoVm.Core.Sync;
 
 namespace NanoVm.Memory.Physical;

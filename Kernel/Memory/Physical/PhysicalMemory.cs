@@ -1,4 +1,5 @@
 using System;
+using NanoVm.Core;
 using NanoVm.Core.Boot;
 
 namespace NanoVm.Memory.Physical;

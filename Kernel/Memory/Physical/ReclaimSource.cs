@@ -1,3 +1,5 @@
+using NanoVm.Core;
+
 namespace NanoVm.Memory.Physical;
 
 /// <summary>Something that can give frames back when there are too few: object caches, page cache, swap.</summary>

@@ -1,3 +1,4 @@
+using NanoVm.Core;
 using NanoVm.Core.Sync;
 using NanoVm.Memory.Structures;
 

@@ -1,4 +1,5 @@
 using System;
+using NanoVm.Core;
 using NanoVm.Memory.Structures;
 
 namespace NanoVm.Memory.Physical;
