@@ -29,9 +29,9 @@ header:
     dd multiboot2_entry
 
     align 8, db 0
-    dw 5, 1                     ; framebuffer: any size, 32 bits a pixel, optional
+    dw 5, 1                     ; framebuffer, optional: a loader without this mode takes the nearest it has
     dd 20
-    dd 0, 0, 32
+    dd 1024, 768, 32
 
     align 8, db 0
     dw 6, 0                     ; modules on page boundaries, so that the initramfs can be freed by pages

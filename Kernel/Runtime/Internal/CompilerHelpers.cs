@@ -84,4 +84,20 @@ namespace Internal.Runtime.CompilerHelpers
         [RuntimeExport("RhpFallbackFailFast")]
         private static void Fail() => ThrowHelper.Panic("stack array overrun");
     }
+
+    /// <summary>What <c>typeof</c> compiles to where the compiler cannot decide a comparison itself. Types are no objects here.</summary>
+    internal static unsafe class LdTokenHelpers
+    {
+        private static RuntimeTypeHandle GetRuntimeTypeHandle(nint type) => *(RuntimeTypeHandle*)&type;
+
+        private static RuntimeMethodHandle GetRuntimeMethodHandle(nint method) => *(RuntimeMethodHandle*)&method;
+
+        private static RuntimeFieldHandle GetRuntimeFieldHandle(nint field) => *(RuntimeFieldHandle*)&field;
+
+        private static Type GetRuntimeType(MethodTable* type)
+        {
+            ThrowHelper.Panic("typeof outside of a comparison");
+            return null!;
+        }
+    }
 }
