@@ -1,0 +1,38 @@
+using System;
+using System.IO;
+
+namespace NanoVm.BuildTool;
+
+/// <summary>The build's steps that are neither a compiler nor a linker. Messages have the form that MSBuild shows as errors.</summary>
+internal static class Program
+{
+    private const string Usage = """
+        usage: BuildTool registers OBJECT REGISTERS.INC
+               BuildTool symbols KERNEL.ELF OUT ASSEMBLY.dll...
+        registers   fails when the object's code uses a register that the kernel's entries do not save
+        symbols     writes the table from addresses to names and lines that the kernel's panic prints
+        """;
+
+    private static int Main(string[] arguments)
+    {
+        try
+        {
+            switch (arguments)
+            {
+                case ["registers", string objectFile, string includeFile]:
+                    return RegisterCheck.Run(objectFile, includeFile);
+                case ["symbols", string kernel, string output, .. string[] assemblies]:
+                    SymbolTableWriter.Run(kernel, output, assemblies);
+                    return 0;
+                default:
+                    Console.Error.WriteLine(Usage);
+                    return 2;
+            }
+        }
+        catch (Exception exception) when (exception is IOException or InvalidDataException or UnauthorizedAccessException)
+        {
+            Console.Error.WriteLine($"BuildTool : error NANOVM0001: {exception.Message}");
+            return 1;
+        }
+    }
+}
