@@ -2,7 +2,9 @@ using System;
 using System.Runtime;
 using System.Runtime.CompilerServices;
 using Internal.Runtime;
+using NanoVm.Core;
 using NanoVm.Core.Boot;
+using NanoVm.Hal;
 
 namespace NanoVm;
 
@@ -12,6 +14,7 @@ public static unsafe class Kernel
     [RuntimeExport("KernelMain")]
     private static void KernelMain(BootHandover* handover)
     {
+        Processor.InitializeEarly();
         ref readonly KernelImage image = ref KernelImage.Current;
         RuntimeStartup.InitializeStatics((void*)image.ModulesStart, (void*)image.ModulesEnd);
         BeforeRun(BootInfo.Read(*handover));
@@ -20,72 +23,73 @@ public static unsafe class Kernel
 
     private static void BeforeRun(in BootInfo info)
     {
-        Write("NanoVM: "u8);
-        Write(info.CommandLine);
-        Write("\n"u8);
+        CpuFeatures features = Processor.Initialize();
+        var memory = new BootMemory();
+        BootHeap.Install(new BootMemoryHeap(memory));
         foreach (MemoryRegion region in info.MemoryMap)
         {
-            WriteHex(region.Range.Start);
-            WriteHex(region.Range.End);
-            WriteHex((ulong)region.Kind);
-            Write("\n"u8);
+            if (region.Kind == MemoryRegionKind.Usable)
+                memory.AddRam(region.Range.Start, region.Range.End);
         }
-        foreach (BootRange module in info.Modules)
+        foreach (MemoryRegion region in info.MemoryMap)
         {
-            WriteHex(module.Start);
-            WriteHex(module.End);
-            Write("module\n"u8);
+            if (region.Kind != MemoryRegionKind.Usable)
+                memory.RemoveRam(region.Range.Start, region.Range.End);
         }
-        WriteHex(info.AcpiRsdp);
-        WriteHex(info.Framebuffer.Address);
-        WriteHex(info.Framebuffer.Width);
-        WriteHex(info.Framebuffer.Pitch);
-        WriteHex(info.LoaderData.Start);
-        WriteHex(info.StartTsc);
-        Write(s_text.Length > 3 ? "\n"u8 : "?\n"u8);
+        memory.Reserve(0, 1 << 20);
+        memory.Reserve(KernelImage.Current.PhysicalStart, KernelImage.Current.PhysicalEnd);
+        memory.Reserve(info.LoaderData.Start, info.LoaderData.End);
+        foreach (BootRange module in info.Modules)
+            memory.Reserve(module.Start, module.End);
+
+        KernelTables tables = KernelTables.Build(info, memory, features);
+
+        var log = new LogBuffer();
+        log.Install();
+        log.AddSink(new SerialLog(), replay: false);
+
+        var apic = new LocalApic(tables.MapDevice(LocalApic.RegistersAddress, PageSize.Bytes));
+        apic.Enable();
+        var ioApic = new IoApic(tables.MapDevice(IoApic.RegistersAddress, PageSize.Bytes));
+        ioApic.Enable();
+        var clock = new Clock(info.StartTsc, apic);
+        Time.Install(clock);
+        var interrupts = new InterruptTable(apic);
+        interrupts.Install();
+        var timers = new TimerQueue(apic, clock, interrupts);
+        Log.Info($"NanoVM: {info.CommandLine}");
+        Log.Info($"clock: TSC {clock.TscHertz} Hz, APIC timer {clock.ApicHertz} Hz, time {clock.RealtimeNanoseconds / 1_000_000_000}");
+
+        var terminal = new Uart16550(Uart16550.Com1);
+        interrupts.Set(0x24, terminal);
+        ioApic.RouteIsa(Uart16550.Com1Interrupt, 0x24, apic.Number);
+        terminal.EnableInterrupts();
+        if (info.Framebuffer.IsPresent)
+        {
+            VirtAddr pixels = tables.MapDevice(new PhysAddr(info.Framebuffer.Address), (ulong)info.Framebuffer.Pitch * info.Framebuffer.Height, writeCombining: true);
+            log.AddSink(new FramebufferConsole(pixels, info.Framebuffer), replay: true);
+        }
+
+        timers.Add(new Hello(timers), Time.MonotonicNanoseconds + 1_000_000);
+        Interrupts.Enable();
+        ulong end = Time.MonotonicNanoseconds + 10_000_000;
+        while (Time.MonotonicNanoseconds < end)
+            Interrupts.Pause();
+        if (info.CommandLine.Length > 3 && info.CommandLine[0] == (byte)'p')
+            *(ulong*)0x123456789 = 1;
+        new PowerOff(terminal).Now(7);
     }
 
-    private static readonly string s_text = "static";
+    private sealed class Hello(TimerQueue timers) : TimerNode
+    {
+        public override void Fire()
+        {
+            Log.Info($"timer {Deadline}");
+            timers.Add(this, Deadline + 1_000_000);
+        }
+    }
 
     private static void Run()
     {
-        Out(0xf4, 0);
-        while (true)
-            ;
-    }
-
-    private static void Write(ReadOnlySpan<byte> text)
-    {
-        foreach (byte b in text)
-            Out(0x2f8, b);
-    }
-
-    private static void WriteHex(ulong value)
-    {
-        for (int shift = 60; shift >= 0; shift -= 4)
-            Out(0x2f8, "0123456789abcdef"u8[(int)(value >> shift) & 15]);
-        Out(0x2f8, (byte)' ');
-    }
-
-    [MethodImpl(MethodImplOptions.InternalCall)]
-    [RuntimeImport("*", "cpu_out8")]
-    private static extern void Out(ushort port, byte value);
-
-    [RuntimeExport("RuntimePanic")]
-    private static void Panic(string message)
-    {
-        Write("panic: "u8);
-        foreach (char c in message.AsSpan())
-            Out(0x2f8, (byte)c);
-        Out(0xf4, 0x7f);
-        while (true)
-            ;
-    }
-
-    [RuntimeExport("RuntimeAllocate")]
-    private static void* Allocate(nuint size)
-    {
-        Panic("new of a class in the kernel");
-        return null;
     }
 }

@@ -216,6 +216,7 @@ boot_handover:
 boot_stack32_top:
 
 section .stack nobits alloc noexec write align=4096
+    resb 4096                           ; the final tables leave this page out: a guard
 boot_stack:
     resb 32768
 boot_stack_top:

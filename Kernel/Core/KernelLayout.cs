@@ -30,6 +30,10 @@ internal static class KernelLayout
     public const ulong Image = 0xffff_ffff_8000_0000;
     public const ulong ImageEnd = 0xffff_ffff_c000_0000;
 
+    /// <summary>Registers of devices that the boot maps; Linux has its modules here.</summary>
+    public const ulong DeviceWindow = ImageEnd;
+    public const ulong DeviceWindowEnd = 0xffff_ffff_ff00_0000;
+
     /// <summary>The first slot of the top-level table that belongs to the kernel; it and all above are the same in every mm.</summary>
     public const int FirstKernelSlot = 256;
 }

@@ -119,4 +119,85 @@ internal static unsafe class Cpu
     /// <returns>0, or -1 after a #GP: the registers are then in their initial state.</returns>
     [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_restore_state_checked")]
     public static extern int RestoreStateChecked(void* area, ulong mask);
+
+    /// <summary>Four stacks, each with a guard page below: #DB, NMI, #DF, #MC.</summary>
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_own_stacks")]
+    public static extern byte* OwnStacks();
+
+    /// <summary>The lowest byte of the stack that the boot runs on; the page below is its guard.</summary>
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_boot_stack")]
+    public static extern byte* BootStack();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_boot_stack_top")]
+    public static extern byte* BootStackTop();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_gdt")]
+    public static extern byte* Gdt();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_tss")]
+    public static extern byte* TaskState();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_idt")]
+    public static extern byte* Idt();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_clear_debug")]
+    public static extern void ClearDebugRegisters();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_read_fs_base")]
+    public static extern ulong ReadFsBase();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_write_fs_base")]
+    public static extern void WriteFsBase(ulong value);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_read_user_gs_base")]
+    public static extern ulong ReadUserGsBase();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_write_user_gs_base")]
+    public static extern void WriteUserGsBase(ulong value);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_stack_pointer")]
+    public static extern ulong StackPointer();
+
+    /// <summary>Reads eight bytes anywhere; 0, or -1 when that faults.</summary>
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_probe_read")]
+    public static extern int ProbeRead(ulong address, ulong* value);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "switch_stacks")]
+    public static extern void SwitchStacks(ulong* oldStackPointer, ulong newStackPointer);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "switch_enter_user")]
+    public static extern void EnterUser(TrapFrame* frame);
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "image_trap_vectors")]
+    public static extern byte* TrapVectors();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "image_syscall_entry")]
+    public static extern byte* SyscallEntry();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "image_first_user")]
+    public static extern byte* FirstUser();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "image_first_kernel")]
+    public static extern byte* FirstKernel();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "image_has_xsave")]
+    public static extern byte* HasXsave();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "image_has_fsgsbase")]
+    public static extern byte* HasFsGsBase();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "image_traps_clac")]
+    public static extern byte* TrapsClac();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "image_usercopy_clac")]
+    public static extern byte* UserCopyClac();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "image_usercopy_stac")]
+    public static extern byte* UserCopyStac();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_early_heap")]
+    public static extern byte* EarlyHeap();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_early_heap_end")]
+    public static extern byte* EarlyHeapEnd();
 }

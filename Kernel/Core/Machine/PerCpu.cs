@@ -7,6 +7,9 @@ namespace NanoVm.Core;
 /// <remarks>Part of the edge that Kernel.Tests/Machine replaces.</remarks>
 internal static unsafe class PerCpu
 {
+    /// <summary>Where a task-state segment has the stack pointer for traps from user mode. Intel SDM volume 3, 8.7.</summary>
+    private const int StackPointer0Offset = 4;
+
     internal static PerCpuArea* Area
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -37,6 +40,8 @@ internal static unsafe class PerCpu
         PerCpuArea* area = Area;
         area->Current = RawObject.AddressOf(thread);
         area->KernelStackTop = thread.KernelStackTop.Value;
+        if (area->TaskState is not null)
+            *(ulong*)(area->TaskState + StackPointer0Offset) = thread.KernelStackTop.Value;
         area->Work = thread.SignalPending ? area->Work | ExitWork.Signal : area->Work & ~ExitWork.Signal;
     }
 
@@ -62,6 +67,9 @@ internal static unsafe class PerCpu
         get => (Area->Work & ExitWork.Reschedule) != 0;
         set => Area->Work = value ? Area->Work | ExitWork.Reschedule : Area->Work & ~ExitWork.Reschedule;
     }
+
+    /// <summary>Whether the interrupt that is handled now came in user mode.</summary>
+    public static bool InterruptedUser => Area->InterruptedUser != 0;
 
     /// <summary>Called when <see cref="KernelThread.SignalPending"/> of <paramref name="thread"/> changes.</summary>
     internal static void SignalPendingChanged(KernelThread thread)

@@ -18,9 +18,24 @@ internal unsafe struct PerCpuArea
     /// <summary>Nested interrupts and exceptions in the kernel, for the panic's text and the scheduler's checks.</summary>
     public int InterruptDepth;
     public int Panicking;
+    /// <summary>1 when the interrupt that is handled now came in user mode: whose time a tick is.</summary>
+    public int InterruptedUser;
     public void* Clock;
     public void* Generator;
     public void* Log;
     public void* Interrupts;
-    public void* Descriptors;
+    /// <summary>The task-state segment, whose stack for traps from user mode follows the running thread.</summary>
+    public byte* TaskState;
+    /// <summary>Whose vector registers are loaded: an FPU area, or null.</summary>
+    public byte* FpuOwner;
+    /// <summary>The parts of the state that XSAVE and XRSTOR handle, and the bytes that they take.</summary>
+    public ulong FpuMask;
+    public ulong FpuBytes;
+    /// <summary>See <see cref="BootHeap"/>.</summary>
+    public byte* HeapNext;
+    public byte* HeapEnd;
+    public ulong HeapUsed;
+    public void* HeapSource;
+    /// <summary>Where PKRU lies in the area, or 0.</summary>
+    public ulong FpuKeysOffset;
 }

@@ -86,6 +86,9 @@ internal abstract unsafe class KernelThread
     {
     }
 
+    /// <summary>Who this is, for a panic's report. Must not sleep nor fault.</summary>
+    public virtual void Describe(ref TextWriter text) => text.Text("a thread"u8);
+
     /// <summary>Takes the two nodes that every thread owns; both come from object caches of the creator.</summary>
     public void Initialize(WaitNode waitNode, SleepTimer sleepTimer)
     {

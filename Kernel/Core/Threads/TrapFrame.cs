@@ -19,6 +19,9 @@ internal unsafe struct TrapFrame
     /// <summary>xmm0 to xmm15, 16 bytes each; only those of boot/registers.inc are filled.</summary>
     public fixed byte Xmm[XmmBytes];
 
+    /// <summary>Keeps the registers above aligned.</summary>
+    private ulong _padding;
+
     public ulong R15;
     public ulong R14;
     public ulong R13;

@@ -1,0 +1,166 @@
+using System;
+
+namespace NanoVm.Core;
+
+/// <summary>The FPU, SSE, AVX and protection-key registers of a thread, in the form that XSAVE writes.</summary>
+/// <remarks>
+/// Linux: <c>struct fpu</c>, <c>xstate</c>. Intel SDM volume 1, chapter 13. The size is what CPUID says. While its thread is in the
+/// kernel, the low 16 bytes of each xmm register are in the <see cref="TrapFrame"/>; the area and the registers have garbage there.
+/// </remarks>
+internal static unsafe class FpuState
+{
+    /// <summary>Alignment that XSAVE asks for.</summary>
+    public const int Alignment = 64;
+
+    public const int LegacyBytes = 512;
+    public const int HeaderBytes = 64;
+    public const int ControlWordOffset = 0;
+    public const int MxcsrOffset = 24;
+    public const int MxcsrMaskOffset = 28;
+    public const int XmmOffset = 160;
+
+    public const ulong X87 = 1;
+    public const ulong Sse = 2;
+    private const ulong Avx = 4;
+    private const ulong Avx512 = 7UL << 5;
+    public const ulong Keys = 1UL << 9;
+
+    private const ushort InitialControlWord = 0x37f;
+    private const uint InitialMxcsr = 0x1f80;
+    /// <summary>Every key but 0 denies access. Linux: <c>init_pkru_value</c>.</summary>
+    public const uint InitialKeys = 0x5555_5554;
+
+    /// <summary>Bytes of an area.</summary>
+    public static ulong AreaBytes => PerCpu.Area->FpuBytes;
+
+    /// <summary>The parts that the areas hold: XCR0.</summary>
+    public static ulong Mask => PerCpu.Area->FpuMask;
+
+    /// <summary>Where PKRU lies in an area, or 0 when the processor has no protection keys.</summary>
+    public static ulong KeysOffset => PerCpu.Area->FpuKeysOffset;
+
+    /// <summary>Called once, after CR4 is set.</summary>
+    public static void InitializeProcessor(in CpuFeatures features)
+    {
+        PerCpuArea* area = PerCpu.Area;
+        area->FpuMask = X87 | Sse;
+        area->FpuBytes = LegacyBytes;
+        if (!features.HasXsave)
+            return;
+
+        uint* r = stackalloc uint[4];
+        Cpu.CpuId(13, 0, r);
+        ulong supported = r[0] | ((ulong)r[3] << 32);
+        ulong mask = supported & (X87 | Sse | Avx | Keys);
+        if ((supported & (Avx512 | Avx)) == (Avx512 | Avx))
+            mask |= Avx512;
+        if (!features.HasProtectionKeys)
+            mask &= ~Keys;
+        Cpu.WriteXcr0(mask);
+        Cpu.CpuId(13, 0, r);
+        area->FpuMask = mask;
+        area->FpuBytes = r[1];                               // what XCR0 as it is now needs
+        if ((mask & Keys) != 0)
+        {
+            Cpu.CpuId(13, 9, r);
+            area->FpuKeysOffset = r[1];
+        }
+        *Cpu.HasXsave() = 1;
+    }
+
+    /// <summary>Makes <paramref name="area"/> the state that a new program finds.</summary>
+    public static void Initialize(byte* area)
+    {
+        PerCpuArea* cpu = PerCpu.Area;
+        for (ulong i = 0; i < cpu->FpuBytes / 8; i++)
+            ((ulong*)area)[i] = 0;
+        *(ushort*)(area + ControlWordOffset) = InitialControlWord;
+        *(uint*)(area + MxcsrOffset) = InitialMxcsr;
+        if (cpu->FpuKeysOffset != 0)
+        {
+            *(ulong*)(area + LegacyBytes) = Keys;
+            *(uint*)(area + cpu->FpuKeysOffset) = InitialKeys;
+        }
+    }
+
+    /// <summary>Gives the running thread the state of a new program: for exec.</summary>
+    public static void ResetCurrent()
+    {
+        KernelThread thread = PerCpu.Current;
+        bool enabled = Interrupts.Disable();
+        Initialize(thread.FpuArea);
+        Load(thread);
+        Interrupts.Restore(enabled);
+    }
+
+    /// <summary>Writes the registers of the running thread to its area, so that it can be read or copied.</summary>
+    /// <remarks>The low xmm halves of the area are garbage: see the class. A kernel thread has nothing to write.</remarks>
+    public static void SaveCurrent()
+    {
+        KernelThread thread = PerCpu.Current;
+        if (thread.FpuArea is null)
+            return;
+        bool enabled = Interrupts.Disable();
+        Cpu.SaveState(thread.FpuArea, Mask);
+        Interrupts.Restore(enabled);
+    }
+
+    /// <summary>Loads the running thread's area into the registers, after the area was changed.</summary>
+    /// <returns>False when the processor refused the values; the registers then are those of a new program.</returns>
+    public static bool LoadCurrent()
+    {
+        KernelThread thread = PerCpu.Current;
+        bool enabled = Interrupts.Disable();
+        bool good = Cpu.RestoreStateChecked(thread.FpuArea, Mask) == 0;
+        if (good)
+            PerCpu.Area->FpuOwner = thread.FpuArea;
+        else
+            ResetCurrent();
+        Interrupts.Restore(enabled);
+        return good;
+    }
+
+    /// <summary>Copies the running thread's state to a new thread's area: for fork and clone.</summary>
+    public static void CopyCurrentTo(byte* area)
+    {
+        KernelThread thread = PerCpu.Current;
+        if (thread.FpuArea is null)
+        {
+            Initialize(area);
+            return;
+        }
+        SaveCurrent();
+        for (ulong i = 0; i < AreaBytes / 8; i++)
+            ((ulong*)area)[i] = ((ulong*)thread.FpuArea)[i];
+    }
+
+    /// <summary>Says that <paramref name="area"/> gets another use or another content: registers that were loaded from it are stale.</summary>
+    public static void Forget(byte* area)
+    {
+        PerCpuArea* cpu = PerCpu.Area;
+        if (cpu->FpuOwner == area)
+            cpu->FpuOwner = null;
+    }
+
+    /// <summary>The switch away from a thread. Interrupts off.</summary>
+    internal static void Save(KernelThread thread)
+    {
+        if (thread.FpuArea is not null)
+            Cpu.SaveState(thread.FpuArea, Mask);
+    }
+
+    /// <summary>The switch to a thread. Interrupts off. Nothing to do when its registers are still the loaded ones.</summary>
+    internal static void Load(KernelThread thread)
+    {
+        if (thread.FpuArea is null)
+            return;
+        Cpu.RestoreState(thread.FpuArea, Mask);
+        PerCpu.Area->FpuOwner = thread.FpuArea;
+    }
+
+    internal static void LoadIfStale(KernelThread thread)
+    {
+        if (thread.FpuArea is not null && PerCpu.Area->FpuOwner != thread.FpuArea)
+            Load(thread);
+    }
+}
