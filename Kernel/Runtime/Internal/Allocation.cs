@@ -29,24 +29,6 @@ internal static unsafe class Allocation
     [RuntimeExport("RhNewString")]
     internal static void* NewString(MethodTable* type, nint length) => NewArray(type, length);
 
-    [RuntimeExport("RhBox")]
-    internal static void* Box(MethodTable* type, byte* value)
-    {
-        byte* box = (byte*)NewObject(type);
-        SpanHelpers.Memmove(ref box[8], ref *value, type->ValueTypeSize);
-        return box;
-    }
-
-    [RuntimeExport("RhUnbox2")]
-    internal static ref byte Unbox(MethodTable* type, object box)
-    {
-        if (box is null)
-            ThrowHelper.Panic("null reference");
-        if (box.GetMethodTable() != type)
-            ThrowHelper.InvalidCast();
-        return ref box.GetRawData();
-    }
-
     // A "throw" that the language compiler generated.
     [RuntimeExport("RhpThrowEx")]
     internal static void Throw(Exception exception) => ThrowHelper.Panic(exception.Message);
