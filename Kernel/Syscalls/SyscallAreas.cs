@@ -1,0 +1,17 @@
+namespace NanoVm.Syscalls;
+
+/// <summary>The list of areas: every file that registers system calls has one line here.</summary>
+internal static class SyscallAreas
+{
+    /// <summary>Builds the complete table.</summary>
+    public static SyscallTable Build()
+    {
+        var table = new SyscallTable();
+        var builder = new SyscallTableBuilder(table);
+        ProcessSyscalls.Register(ref builder);
+        CredentialSyscalls.Register(ref builder);
+        SystemSyscalls.Register(ref builder);
+        SchedulerSyscalls.Register(ref builder);
+        return table;
+    }
+}
