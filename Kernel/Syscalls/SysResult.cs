@@ -11,6 +11,13 @@ internal readonly struct SysResult(long value)
 
     public static SysResult Success => new(0);
 
+    /// <summary>The handler has replaced the whole frame (execve, rt_sigreturn): RAX is not to be touched.</summary>
+    public static SysResult FrameReplaced => new(FrameReplacedValue);
+
+    private const long FrameReplacedValue = long.MinValue + 1;
+
+    public bool KeepsFrame => Value == FrameReplacedValue;
+
     public bool IsError => (ulong)Value >= unchecked((ulong)-4095L);
 
     public static implicit operator SysResult(Errno error) => new(-(long)error);

@@ -152,9 +152,12 @@ internal sealed unsafe class Task : TaskFiles
     private fixed byte _name[NameBytes];
 
     public uint Personality;
-    public bool NoNewPrivileges;
     public ulong TimerSlackNanoseconds;
-    public bool KeepCapabilities;
+
+    // --- the last fault, for the signal frame (Linux: thread.trap_nr, error_code, cr2) ---
+    public int FaultVector;
+    public PageFaultCode FaultCode;
+    public VirtAddr FaultAddress;
 
     /// <summary>The running task; never null once the scheduler runs.</summary>
     public static Task Current => (Task)PerCpu.Current;

@@ -1,5 +1,6 @@
 using NanoVm.Core;
 using NanoVm.Core.Sync;
+using NanoVm.Files.Terminal;
 using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Tasks;
@@ -63,8 +64,8 @@ internal sealed class ThreadGroup
     /// <summary>This process began its session. Linux: <c>signal->leader</c>.</summary>
     public bool IsSessionLeader;
 
-    /// <summary>The controlling terminal, or null. Its type is the terminal's own business (Files/Terminal).</summary>
-    public object? ControllingTerminal;
+    /// <summary>The controlling terminal, or null; no reference is held (a terminal that goes takes itself out).</summary>
+    public Tty? ControllingTerminal;
 
     // --- ending and stopping ---
 
@@ -121,11 +122,18 @@ internal sealed class ThreadGroup
     /// <summary>Highest resident sizes of this process (kept after its mm has gone) and of its children. Pages.</summary>
     public ulong MaxResident, ChildMaxResident;
 
+    /// <summary>What <c>membarrier</c> has been asked to register.</summary>
+    public int BarrierRegistrations;
+
     public int OomScoreAdjustment;
     public int OomScoreAdjustmentMinimum;
 
-    /// <summary>Linux: <c>SUID_DUMP_*</c>, kept in the process here.</summary>
-    public int Dumpable;
+    /// <summary>Counts programs, so that a parent that has changed gets SIGCHLD and not what was agreed. Linux: <c>self_exec_id</c>.</summary>
+    public uint ExecId;
+    public uint ParentExecId;
+
+    /// <summary>The process has called exec. Linux: <c>did_exec</c>.</summary>
+    public bool DidExec;
 
     public bool IsZombie => Leader is { ExitState: ExitState.Zombie } && LiveThreads == 0;
 

@@ -1,0 +1,24 @@
+using NanoVm.Core;
+using NanoVm.Tasks;
+
+namespace NanoVm.Syscalls;
+
+/// <summary>From the trap to the table. Linux: <c>do_syscall_64</c>.</summary>
+internal sealed class Dispatcher : SystemCallEntry
+{
+    private readonly SyscallTable _table;
+
+    public Dispatcher(SyscallTable table) => _table = table;
+
+    /// <inheritdoc/>
+    public override void Enter(Task task, ref TrapFrame frame)
+    {
+        var arguments = new SyscallArguments(task, ref frame);
+        frame.Rax = unchecked((ulong)(long)-(int)Errno.ENOSYS);
+        SysResult result = _table.Dispatch((uint)frame.OriginalRax, ref arguments);
+
+        // rt_sigreturn and execve have put a whole frame in place; their register must stay as it is.
+        if (!result.KeepsFrame)
+            frame.Rax = (ulong)result.Value;
+    }
+}

@@ -1,0 +1,55 @@
+using System.Runtime.CompilerServices;
+using NanoVm.Core;
+using NanoVm.Memory.Faults;
+
+namespace NanoVm.Tasks;
+
+/// <summary>What the processor's traps mean for tasks; installed in <see cref="PerCpu.Hooks"/> by <c>Kernel.cs</c>.</summary>
+internal sealed class TaskTrapHooks : TrapHooks
+{
+    private readonly TaskSystem _system;
+    private readonly SystemCallEntry _calls;
+
+    public TaskTrapHooks(TaskSystem system, SystemCallEntry calls)
+    {
+        _system = system;
+        _calls = calls;
+    }
+
+    /// <inheritdoc/>
+    public override void PageFault(ref TrapFrame frame, VirtAddr address, PageFaultCode code)
+    {
+        Task task = Task.Current;
+        PageFaultResult result = PageFaultHandler.DoUserAddrFault(task, address, code, ref frame);
+        if (result != PageFaultResult.Handled)
+            FaultSignals.Raise(task, ref frame, address, code, result);
+    }
+
+    /// <inheritdoc/>
+    public override void UserException(ref TrapFrame frame, int vector) => FaultSignals.RaiseException(Task.Current, ref frame, vector);
+
+    /// <inheritdoc/>
+    public override void SystemCall(ref TrapFrame frame) => _calls.Enter(Task.Current, ref frame);
+
+    /// <inheritdoc/>
+    public override void ExitToUser(ref TrapFrame frame)
+    {
+        Task task = Task.Current;
+        if (PerCpu.NeedReschedule)
+            _system.Scheduler.Schedule();
+        if (task.SignalPending)
+            Signals.DeliverPending(task, ref frame);
+        if (task.RseqEvent)
+            Rseq.HandleResume(task, ref frame);
+    }
+
+    /// <inheritdoc/>
+    public override void Tick() => _system.Ticker.Tick();
+}
+
+/// <summary>The way up to the table of system calls, which lies above Tasks.</summary>
+internal abstract class SystemCallEntry
+{
+    /// <summary>Answers the call in <paramref name="frame"/>: number in <c>OriginalRax</c>, result to <c>Rax</c>.</summary>
+    public abstract void Enter(Task task, ref TrapFrame frame);
+}

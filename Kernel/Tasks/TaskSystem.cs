@@ -1,0 +1,230 @@
+using System;
+using NanoVm.Core;
+using NanoVm.Core.Sync;
+using NanoVm.Files;
+using NanoVm.Hal;
+using NanoVm.Memory.Physical;
+using NanoVm.Memory.Virtual;
+
+namespace NanoVm.Tasks;
+
+/// <summary>What all tasks of a machine share: numbers, scheduler, caches, locks. Built once by <c>Kernel.cs</c>.</summary>
+internal sealed unsafe class TaskSystem
+{
+    public readonly MemorySystem Memory;
+    public readonly PhysicalMemory Physical;
+    public readonly TimerQueue Timers;
+    public readonly PidTable Pids;
+    public readonly RoundRobinScheduler Scheduler;
+    public readonly AccountingTicker Ticker;
+    public readonly LoadAverage Load;
+    public readonly KernelStacks Stacks;
+    public readonly KernelArrays Arrays;
+
+    /// <summary>Where programs are found; set when the root file system is there.</summary>
+    public Vfs Vfs = null!;
+
+    /// <summary>Guards the process tree, lists of threads, groups and sessions, the number table. Linux: <c>tasklist_lock</c>.</summary>
+    /// <remarks>Signal locks are taken inside it. It disables interrupts: the terminal's receiver sends signals to groups.</remarks>
+    public SpinLock TaskLock;
+
+    /// <summary>Process 1; null before it is made.</summary>
+    public ThreadGroup? Init;
+
+    /// <summary>The boot thread, later idle.</summary>
+    public Task Idle = null!;
+
+    /// <summary>Zombies whose new parent does not want them; released before the lock is given back.</summary>
+    public LinkedSet<ThreadGroup, NewsLinksOf> OrphansToRelease;
+
+    /// <summary>Threads that exist, idle not counted.</summary>
+    public int TaskCount;
+    public int ProcessCount;
+
+    /// <summary>The most threads there may be. Linux: <c>threads-max</c>: an eighth of memory in kernel stacks and task objects.</summary>
+    public int MaximumTasks;
+
+    /// <summary>Forks since boot, for <c>/proc/stat</c>.</summary>
+    public ulong Forks;
+
+    /// <summary>A fork lets the child run first. <c>/proc/sys/kernel/sched_child_runs_first</c>.</summary>
+    public bool ChildRunsFirst;
+
+    /// <summary>Host and domain name (<c>uname</c>).</summary>
+    public readonly SystemNames Names = new();
+
+    /// <summary>The exit status of the machine when it is powered off. <c>/proc/sys/kernel/nanovm_exit_status</c>.</summary>
+    public int ExitStatus;
+
+    /// <summary>Bytes of one FPU area.</summary>
+    public readonly nuint FpuBytes;
+
+    private readonly ObjectCache<Task> _tasks;
+    private readonly ObjectCache<ThreadGroup> _groups;
+    private readonly ObjectCache<SignalHandlers> _handlers;
+    private readonly ObjectCache<Credentials> _credentials;
+    private readonly ObjectCache<ResourceLimits> _limits;
+    private readonly ObjectCache<WaitNode> _waitNodes;
+    private readonly ObjectCache<SleepTimer> _sleepTimers;
+    public readonly ObjectCache<QueuedSignal> QueuedSignals;
+
+    public TaskSystem(MemorySystem memory, TimerQueue timers)
+    {
+        Memory = memory;
+        Physical = memory.Physical;
+        Timers = timers;
+        Arrays = Physical.Arrays;
+        _tasks = new ObjectCache<Task>(Physical, "task_struct"u8);
+        _groups = new ObjectCache<ThreadGroup>(Physical, "signal_cache"u8);
+        _handlers = new ObjectCache<SignalHandlers>(Physical, "sighand_cache"u8);
+        _credentials = new ObjectCache<Credentials>(Physical, "cred_jar"u8);
+        _limits = new ObjectCache<ResourceLimits>(Physical, "rlimits"u8);
+        _waitNodes = new ObjectCache<WaitNode>(Physical, "wait_node"u8);
+        _sleepTimers = new ObjectCache<SleepTimer>(Physical, "sleep_timer"u8);
+        QueuedSignals = new ObjectCache<QueuedSignal>(Physical, "sigqueue"u8);
+        Pids = new PidTable(new ObjectCache<PidEntry>(Physical, "pid"u8), new ObjectCache<PidNode>(Physical, "pid_node"u8), Arrays);
+        Stacks = new KernelStacks(Physical.Vmalloc);
+        FpuBytes = (nuint)FpuState.AreaBytes;
+        Scheduler = new RoundRobinScheduler(this);
+        Ticker = new AccountingTicker(this);
+        Load = new LoadAverage(Scheduler, timers);
+        ulong perTask = KernelStacks.Bytes * 8;
+        MaximumTasks = (int)Math.Min(Physical.Frames.TotalFrames.Bytes / perTask, (ulong)PidTable.Limit);
+    }
+
+    /// <summary>Makes the boot thread the idle task of this processor: from here on there is a current task.</summary>
+    public void AdoptBootThread(VirtAddr stackBottom, VirtAddr stackTop)
+    {
+        Task idle = AllocateTask() ?? throw null!;
+        ThreadGroup group = AllocateGroup() ?? throw null!;
+        idle.Flags = TaskFlags.KernelThread | TaskFlags.Idle;
+        idle.SetName("swapper"u8);
+        idle.KernelStackBottom = stackBottom;
+        idle.KernelStackTop = stackTop;
+        idle.Group = group.Get();
+        idle.ActiveMm = Memory.InitMm.Grab();
+        idle.State = ThreadState.Running;
+        group.Leader = idle;
+        Idle = idle;
+        Scheduler.SetIdle(idle);
+        PerCpu.SetCurrent(idle);
+        PerCpu.Scheduler = Scheduler;
+    }
+
+    // ---- Objects --------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>A zeroed task with wait node, sleep timer, credentials; two references. Null without memory.</summary>
+    public Task? AllocateTask()
+    {
+        Task? task = _tasks.Allocate();
+        WaitNode? node = _waitNodes.Allocate();
+        SleepTimer? timer = _sleepTimers.Allocate();
+        Credentials? credentials = _credentials.Allocate();
+        if (task is null || node is null || timer is null || credentials is null)
+        {
+            if (credentials is not null)
+                _credentials.Free(credentials);
+            if (timer is not null)
+                _sleepTimers.Free(timer);
+            if (node is not null)
+                _waitNodes.Free(node);
+            if (task is not null)
+                _tasks.Free(task);
+            return null;
+        }
+        task.System = this;
+        task.ReferenceCount = 2;
+        task.Credentials = credentials;
+        task.State = ThreadState.Uninterruptible;
+        task.Initialize(node, timer);
+        return task;
+    }
+
+    /// <summary>The last reference has gone: gives all parts back.</summary>
+    public void FreeTask(Task task)
+    {
+        task.Credentials.Clear(Arrays);
+        _credentials.Free(task.Credentials);
+        _sleepTimers.Free(task.SleepTimer);
+        _waitNodes.Free(task.WaitNode);
+        FreeFpu(task);
+        if (!task.KernelStackBottom.IsZero)
+            Stacks.Free(task.KernelStackBottom);
+        task.Group?.Put();
+        _tasks.Free(task);
+    }
+
+    /// <summary>After the last switch away from a dead task: its stack can go, and the processor's reference.</summary>
+    public void BurySwitchedAway(Task task)
+    {
+        VirtAddr stack = task.KernelStackBottom;
+        task.KernelStackBottom = default;
+        Stacks.Free(stack);
+        FreeFpu(task);
+        task.Put();
+    }
+
+    public ThreadGroup? AllocateGroup()
+    {
+        ThreadGroup? group = _groups.Allocate();
+        if (group is null)
+            return null;
+        ResourceLimits? limits = _limits.Allocate();
+        if (limits is null)
+        {
+            _groups.Free(group);
+            return null;
+        }
+        group.System = this;
+        group.Limits = limits;
+        return group;
+    }
+
+    public void FreeGroup(ThreadGroup group)
+    {
+        _limits.Free(group.Limits);
+        _groups.Free(group);
+    }
+
+    public SignalHandlers? AllocateHandlers()
+    {
+        SignalHandlers? handlers = _handlers.Allocate();
+        if (handlers is not null)
+            handlers.ReferenceCount = 1;
+        return handlers;
+    }
+
+    public void PutHandlers(SignalHandlers handlers)
+    {
+        if (--handlers.ReferenceCount == 0)
+            _handlers.Free(handlers);
+    }
+
+    /// <summary>An area for the FPU registers, in their initial state.</summary>
+    public Errno AllocateFpu(Task task)
+    {
+        void* area = Physical.Kmalloc.Allocate(FpuBytes);
+        if (area is null)
+            return Errno.ENOMEM;
+        task.FpuArea = (byte*)area;
+        FpuState.Initialize(task.FpuArea);
+        return Errno.None;
+    }
+
+    private void FreeFpu(Task task)
+    {
+        if (task.FpuArea is null)
+            return;
+        Physical.Kmalloc.Free(task.FpuArea, FpuBytes);
+        task.FpuArea = null;
+    }
+
+    // ---- What other parts do when tasks end -----------------------------------------------------------------------------------------
+
+    /// <summary>Init has ended: there is nobody to hand orphans to. Linux panics too.</summary>
+    public void InitEnded(int code)
+    {
+        Log.Warn($"init ended with code {code}");
+        Panic.Now("attempted to kill init"u8);
+    }
+}
