@@ -31,24 +31,22 @@ internal static unsafe class ControlSyscalls
     private static SysResult ArchPrctl(ref SyscallArguments a)
     {
         const int SetGs = 0x1001, SetFs = 0x1002, GetFs = 0x1003, GetGs = 0x1004, GetCpuid = 0x1011, SetCpuid = 0x1012;
-        Task task = a.Task;
-        ContextSwitch.SaveUserBases(task);
         switch (a.Int0)
         {
             case SetFs:
                 if (a.Arg1 >= UserSpace.End)
                     return Errno.EPERM;
-                ContextSwitch.SetUserBases(task, a.Arg1, task.GsBase);
+                Cpu.WriteFsBase(a.Arg1);
                 return 0;
             case SetGs:
                 if (a.Arg1 >= UserSpace.End)
                     return Errno.EPERM;
-                ContextSwitch.SetUserBases(task, task.FsBase, a.Arg1);
+                Cpu.WriteUserGsBase(a.Arg1);
                 return 0;
             case GetFs:
-                return UserCopy.Put(a.Address1, task.FsBase);
+                return UserCopy.Put(a.Address1, Cpu.ReadFsBase());
             case GetGs:
-                return UserCopy.Put(a.Address1, task.GsBase);
+                return UserCopy.Put(a.Address1, Cpu.ReadUserGsBase());
             case GetCpuid:
                 return 1;
             case SetCpuid:

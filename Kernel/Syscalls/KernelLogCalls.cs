@@ -12,6 +12,9 @@ namespace NanoVm.Syscalls;
 /// </remarks>
 internal static class KernelLogCalls
 {
+    /// <summary>What the ring holds.</summary>
+    private const int LogBytes = 128 * 1024;
+
     private const int Close = 0, Open = 1, Read = 2, ReadAll = 3, ReadClear = 4, Clear = 5, ConsoleOff = 6, ConsoleOn = 7, ConsoleLevel = 8,
         SizeUnread = 9, SizeBuffer = 10;
 
@@ -55,7 +58,7 @@ internal static class KernelLogCalls
             case SizeUnread:
                 return log.End - Math.Max(system.LogRead, log.Start);
             case SizeBuffer:
-                return LogBuffer.Capacity;
+                return LogBytes;
             default:
                 return Errno.EINVAL;
         }

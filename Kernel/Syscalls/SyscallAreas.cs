@@ -9,6 +9,9 @@ internal static class SyscallAreas
         var table = new SyscallTable();
         var builder = new SyscallTableBuilder(table);
         ProcessSyscalls.Register(ref builder);
+        IdentitySyscalls.Register(ref builder);
+        ControlSyscalls.Register(ref builder);
+        PidFdSyscalls.Register(ref builder);
         CredentialSyscalls.Register(ref builder);
         SystemSyscalls.Register(ref builder);
         SchedulerSyscalls.Register(ref builder);

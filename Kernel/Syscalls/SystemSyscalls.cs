@@ -1,6 +1,5 @@
 using System;
 using NanoVm.Core;
-using NanoVm.Core.Text;
 using NanoVm.Files;
 using NanoVm.Hal;
 using NanoVm.Memory.Virtual;
@@ -286,11 +285,11 @@ internal static unsafe class SystemSyscalls
                 return 0;
             case Halt:
             case PowerDown:
-                a.Task.System.Power.PowerOff(a.Task.System.ExitStatus);
+                a.Task.System.Power.Now(a.Task.System.ExitStatus);
                 return 0;
             case Restart:
             case Restart2:
-                a.Task.System.Power.Restart();
+                a.Task.System.Power.Reboot();
                 return 0;
             default:
                 return Errno.EINVAL;

@@ -77,7 +77,7 @@ internal sealed class PidFd : OpenFile
         if (file is not null)
         {
             file._entry = entry.Get();
-            file.Initialize(place, OpenFlags.ReadWrite | (nonBlocking ? OpenFlags.NonBlocking : OpenFlags.None));
+            file.Initialize(place, OpenFlags.ReadWrite | (nonBlocking ? OpenFlags.NonBlocking : default));
             file.Modes &= ~(OpenModes.Seek | OpenModes.Positional);
         }
         place.Put();

@@ -52,8 +52,7 @@ internal static class Rseq
         task.RseqArea = area;
         task.RseqBytes = bytes;
         task.RseqSignature = signature;
-        NoteEvent(task);
-        return Errno.None;
+        return UpdateProcessor(task) ? Errno.None : Errno.EFAULT;
     }
 
     /// <summary>The thread has been preempted or is about to handle a signal: look before it goes on.</summary>

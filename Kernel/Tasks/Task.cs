@@ -1,4 +1,5 @@
 using System;
+using System.Runtime.CompilerServices;
 using NanoVm.Core;
 using NanoVm.Core.Sync;
 using NanoVm.Files;
@@ -149,7 +150,7 @@ internal sealed unsafe class Task : TaskFiles
 
     // --- identity ---
 
-    private fixed byte _name[NameBytes];
+    private TaskName _name;
 
     public uint Personality;
     public ulong TimerSlackNanoseconds;
@@ -160,7 +161,7 @@ internal sealed unsafe class Task : TaskFiles
     public VirtAddr FaultAddress;
 
     /// <summary>The running task; never null once the scheduler runs.</summary>
-    public static Task Current => (Task)PerCpu.Current;
+    public static new Task Current => (Task)PerCpu.Current;
 
     /// <summary>True for the thread that began the process (or took its place by exec).</summary>
     public bool IsLeader => ReferenceEquals(Group.Leader, this);
@@ -177,22 +178,31 @@ internal sealed unsafe class Task : TaskFiles
     {
         get
         {
-            int length = 0;
-            fixed (byte* name = _name)          // cached objects do not move
-            {
-                while (length < NameBytes - 1 && name[length] != 0)
-                    length++;
-                return new ReadOnlySpan<byte>(name, length);
-            }
+            ReadOnlySpan<byte> name = _name;
+            int length = name.IndexOf((byte)0);
+            return name[..length];
         }
     }
 
     /// <summary>Sets the command name, cut to 15 bytes and filled with NULs.</summary>
     public void SetName(ReadOnlySpan<byte> name)
     {
-        for (int i = 0; i < NameBytes; i++)
-            _name[i] = i < name.Length && i < NameBytes - 1 ? name[i] : (byte)0;
+        Span<byte> to = _name;
+        to.Clear();
+        name[..Math.Min(name.Length, NameBytes - 1)].CopyTo(to);
     }
+
+    /// <inheritdoc/>
+    public override int ProcessNumber => Group.Tgid;
+
+    /// <inheritdoc/>
+    public override void FileSizeExceeded() => Signals.SendKernel(this, SignalNumber.FileSizeLimit);
+
+    /// <inheritdoc/>
+    public override void BrokenPipe() => Signals.SendKernel(this, SignalNumber.Pipe);
+
+    /// <inheritdoc/>
+    public override bool HasCapability(int capability) => Credentials.Has((Capability)capability);
 
     /// <summary>A kernel thread's body; its end is the thread's end.</summary>
     public override void Start()
@@ -201,7 +211,17 @@ internal sealed unsafe class Task : TaskFiles
         DoExit.Exit(this, 0);
     }
 
-    public override void AfterFirstSwitch() => System.Scheduler.FinishSwitch();
+    /// <summary>The first thing a new task does, interrupts off. Linux: <c>schedule_tail</c>.</summary>
+    public override void AfterFirstSwitch()
+    {
+        System.Scheduler.FinishSwitch();
+        if (SetChildTid.IsZero)
+            return;
+        Interrupts.Enable();                    // the page may have to be copied first
+        _ = UserCopy.Put(SetChildTid, Pid);
+        SetChildTid = default;
+        Interrupts.Disable();
+    }
 
     /// <summary>Takes a reference.</summary>
     public Task Get()
@@ -216,6 +236,13 @@ internal sealed unsafe class Task : TaskFiles
         if (--ReferenceCount == 0)
             System.FreeTask(this);
     }
+}
+
+/// <summary>A command name with its NUL.</summary>
+[InlineArray(Task.NameBytes)]
+internal struct TaskName
+{
+    private byte _first;
 }
 
 /// <summary>The links of <see cref="ThreadGroup.Threads"/>.</summary>

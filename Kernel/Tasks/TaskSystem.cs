@@ -2,6 +2,7 @@ using System;
 using NanoVm.Core;
 using NanoVm.Core.Sync;
 using NanoVm.Files;
+using NanoVm.Files.Anonymous;
 using NanoVm.Hal;
 using NanoVm.Memory.Physical;
 using NanoVm.Memory.Virtual;
@@ -9,7 +10,7 @@ using NanoVm.Memory.Virtual;
 namespace NanoVm.Tasks;
 
 /// <summary>What all tasks of a machine share: numbers, scheduler, caches, locks. Built once by <c>Kernel.cs</c>.</summary>
-internal sealed unsafe class TaskSystem
+internal sealed unsafe partial class TaskSystem
 {
     public readonly MemorySystem Memory;
     public readonly PhysicalMemory Physical;
@@ -59,6 +60,17 @@ internal sealed unsafe class TaskSystem
     /// <summary>Bytes of one FPU area.</summary>
     public readonly nuint FpuBytes;
 
+    /// <summary>Where files without a name stand (pidfds); set when files are there.</summary>
+    public AnonymousFileSystem NamelessFiles = null!;
+
+    /// <summary>Ends the machine.</summary>
+    public PowerOff Power = null!;
+
+    /// <summary>Where <c>syslog(2)</c> reads on, and what it has been told to forget: numbers of bytes of the log.</summary>
+    public ulong LogRead;
+    public ulong LogCleared;
+
+    private readonly UserProcesses _users;
     private readonly ObjectCache<Task> _tasks;
     private readonly ObjectCache<ThreadGroup> _groups;
     private readonly ObjectCache<SignalHandlers> _handlers;
@@ -82,7 +94,9 @@ internal sealed unsafe class TaskSystem
         _waitNodes = new ObjectCache<WaitNode>(Physical, "wait_node"u8);
         _sleepTimers = new ObjectCache<SleepTimer>(Physical, "sleep_timer"u8);
         QueuedSignals = new ObjectCache<QueuedSignal>(Physical, "sigqueue"u8);
-        Pids = new PidTable(new ObjectCache<PidEntry>(Physical, "pid"u8), new ObjectCache<PidNode>(Physical, "pid_node"u8), Arrays);
+        Pids = new PidTable(this, new ObjectCache<PidEntry>(Physical, "pid"u8), new ObjectCache<PidNode>(Physical, "pid_node"u8),
+            new ObjectCache<PidFd>(Physical, "filp_pidfd"u8), Arrays);
+        _users = new UserProcesses(new ObjectCache<UserEntry>(Physical, "user_struct"u8));
         Stacks = new KernelStacks(Physical.Vmalloc);
         FpuBytes = (nuint)FpuState.AreaBytes;
         Scheduler = new RoundRobinScheduler(this);
@@ -219,7 +233,45 @@ internal sealed unsafe class TaskSystem
         task.FpuArea = null;
     }
 
+    // ---- Users ----------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>Tasks of the user. Under the task-list lock, or as a hint.</summary>
+    public ulong UserProcesses(Credentials credentials) => _users.CountOf(credentials.Uid);
+
+    /// <summary>Counts a task of the user in (1) or out (−1). Under the task-list lock.</summary>
+    public void CountUserProcess(Credentials credentials, int change) => _users.Add(credentials.Uid, change);
+
     // ---- What other parts do when tasks end -----------------------------------------------------------------------------------------
+
+    /// <summary>The last thread of a process has begun to exit: its timers end. (Tasks/Timers)</summary>
+    public void GroupEnding(ThreadGroup group)
+    {
+    }
+
+    /// <summary>A thread exits and has given up its memory.</summary>
+    public void TaskEnding(Task task, bool lastThread)
+    {
+    }
+
+    /// <summary>A program is replaced: what does not survive it ends.</summary>
+    public void ExecEnding(Task task)
+    {
+    }
+
+    /// <summary>Robust futexes of the thread. (Tasks/Futex)</summary>
+    public void FutexExit(Task task)
+    {
+    }
+
+    /// <summary>Wakes one waiter on the word at <paramref name="address"/>. (Tasks/Futex)</summary>
+    public void WakeFutex(Task task, VirtAddr address)
+    {
+    }
+
+    /// <summary>A session leader ends: its terminal is given up and the foreground group hangs up. Linux: <c>disassociate_ctty</c>.</summary>
+    public void SessionLeaderEnding(Task task)
+    {
+    }
 
     /// <summary>Init has ended: there is nobody to hand orphans to. Linux panics too.</summary>
     public void InitEnded(int code)

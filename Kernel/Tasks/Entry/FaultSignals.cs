@@ -5,7 +5,7 @@ namespace NanoVm.Tasks;
 
 /// <summary>Which signal a fault or exception of user mode becomes.</summary>
 /// <remarks>Linux: <c>force_sig_fault</c> as called from <c>arch/x86/mm/fault.c</c> and <c>arch/x86/kernel/traps.c</c>.</remarks>
-internal static class FaultSignals
+internal static unsafe class FaultSignals
 {
     /// <summary>A page fault that memory could not answer.</summary>
     public static void Raise(Task task, ref TrapFrame frame, VirtAddr address, PageFaultCode code, PageFaultResult result)
@@ -97,7 +97,9 @@ internal static class FaultSignals
     /// <summary>Which of the unmasked conditions it was. Linux: <c>fpu__exception_code</c>.</summary>
     private static int FloatingPointCode(Task task, int vector)
     {
-        FpuState.ReadControl(out ushort control, out ushort status, out uint mxcsr);
+        FpuState.SaveCurrent();
+        ushort control = *(ushort*)task.FpuArea, status = *(ushort*)(task.FpuArea + 2);
+        uint mxcsr = *(uint*)(task.FpuArea + FpuState.MxcsrOffset);
         int raised = vector == 16 ? status & ~control : (int)(mxcsr & ~(mxcsr >> 7));
         if ((raised & 0x01) != 0)
             return SignalInfo.FpeFltInv;

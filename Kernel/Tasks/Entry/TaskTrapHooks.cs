@@ -20,7 +20,7 @@ internal sealed class TaskTrapHooks : TrapHooks
     public override void PageFault(ref TrapFrame frame, VirtAddr address, PageFaultCode code)
     {
         Task task = Task.Current;
-        PageFaultResult result = PageFaultHandler.DoUserAddrFault(task, address, code, ref frame);
+        PageFaultResult result = PageFaultHandler.DoUserAddrFault(task, address, code);
         if (result != PageFaultResult.Handled)
             FaultSignals.Raise(task, ref frame, address, code, result);
     }
@@ -36,9 +36,18 @@ internal sealed class TaskTrapHooks : TrapHooks
     {
         Task task = Task.Current;
         if (PerCpu.NeedReschedule)
+        {
             _system.Scheduler.Schedule();
+            Rseq.NoteEvent(task);
+        }
         if (task.SignalPending)
+        {
+            // Before the frame of a handler is built: the handler must not return into a section that was interrupted.
+            Rseq.NoteEvent(task);
+            if (task.RseqEvent)
+                Rseq.HandleResume(task, ref frame);
             Signals.DeliverPending(task, ref frame);
+        }
         if (task.RseqEvent)
             Rseq.HandleResume(task, ref frame);
     }

@@ -79,8 +79,9 @@ internal static class ElfLoader
         if (mm is null)
             return Errno.ENOMEM;
         plan.Mm = mm;
-        plan.File!.Get();
-        mm.ExeFile = plan.File;
+        OpenFile file = plan.File!;
+        file.Get();
+        mm.ExeFile = file;
 
         bool randomize = memory.RandomizeVaSpace != 0 && (task.Personality & Personalities.AddressNoRandomize) == 0;
         bool legacy = (task.Personality & Personalities.AddressCompatLayout) != 0;
@@ -92,7 +93,7 @@ internal static class ElfLoader
         // Linux has thrown the old program away by now; what is wrong from here on kills the task.
         plan.MustDie = true;
         var image = new ElfImage(task, mm);
-        error = image.Map(program, plan.File, BiasOf(program, interpreter, randomize), isInterpreter: false);
+        error = image.Map(program, file, BiasOf(program, interpreter, randomize), isInterpreter: false);
         if (error != Errno.None)
             return error;
         error = image.SetBreak(program, hasInterpreter: interpreter.ProgramHeaders is not null,
@@ -129,7 +130,7 @@ internal static class ElfLoader
             if (header.Type == ElfProgramHeader.TypeGnuStack)
                 return (header.Flags & ElfProgramHeader.FlagExecute) != 0;
         }
-        return true;                                            // Linux: a 64-bit program without the header, EXSTACK_DEFAULT: not executable data, but the stack is
+        return false;                                           // Linux: a 64-bit program without the header never has executable data
     }
 
     /// <summary>Where a position-independent program goes; zero lets mmap choose.</summary>

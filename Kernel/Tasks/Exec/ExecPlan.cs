@@ -93,7 +93,7 @@ internal unsafe ref struct ExecPlan
         if (_memory is null)
             return Errno.ENOMEM;
         Span<byte> name = new((byte*)_memory + PrefixBytes + ScriptHeader.HeadBytes, NameBytes);
-        var writer = new NanoVm.Core.Text.TextWriter(name);
+        var writer = new TextWriter(name);
         if (directory != Vfs.AtWorkingDirectory && (path.IsEmpty || path[0] != (byte)'/'))
         {
             writer.Text("/dev/fd/"u8);

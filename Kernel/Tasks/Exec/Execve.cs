@@ -17,6 +17,9 @@ internal static class Execve
     /// <summary>The longest argument or environment string, NUL included. Linux: <c>MAX_ARG_STRLEN</c>.</summary>
     private const ulong MaximumString = 131072;
 
+    /// <summary>RFLAGS of a new program: interrupts on, nothing else (bit 1 is always set).</summary>
+    private const ulong InterruptFlag = 0x202;
+
     /// <summary>How many interpreters may stand between a script and a program. Linux: the depth of <c>exec_binprm</c>.</summary>
     private const int MaximumDepth = 5;
 
@@ -318,10 +321,13 @@ internal static class Execve
         frame.OriginalRax = ulong.MaxValue;
         frame.Rip = plan.Entry.Value;
         frame.Rsp = plan.StackPointer.Value;
-        frame.Cs = UserSelectors.Code;
-        frame.Ss = UserSelectors.Data;
-        frame.Rflags = UserSelectors.InitialFlags;
-        FpuState.Reset(task);
-        ContextSwitch.SetUserBases(task, 0, 0);
+        frame.Cs = Selectors.UserCode;
+        frame.Ss = Selectors.UserData;
+        frame.Rflags = InterruptFlag;
+        FpuState.ResetCurrent();
+        task.FsBase = 0;
+        task.GsBase = 0;
+        Cpu.WriteFsBase(0);
+        Cpu.WriteUserGsBase(0);
     }
 }

@@ -194,10 +194,10 @@ internal static unsafe class CopyProcess
             }
             else
             {
-                Result<FileDescriptorTable> copy = files.Clone();
-                if (!copy.TryGet(out FileDescriptorTable table, out Errno error))
-                    return error;
-                child.Files = table;
+                FileDescriptorTable? copy = files.Clone();
+                if (copy is null)
+                    return Errno.ENOMEM;
+                child.Files = copy;
             }
         }
         if (parent.Fs is { } fs)
@@ -277,15 +277,14 @@ internal static unsafe class CopyProcess
     /// <summary>The registers: those of the parent with 0 as result. Linux: <c>copy_thread</c>.</summary>
     private static void CopyThread(Task parent, Task child, in CloneArguments a, ref TrapFrame frame)
     {
-        FpuState.Save(child.FpuArea);
-        ContextSwitch.SaveUserBases(parent);
-        child.FsBase = a.Has(CloneFlags.SetTls) ? a.Tls : parent.FsBase;
-        child.GsBase = parent.GsBase;
-        ref TrapFrame copy = ref ContextSwitch.PrepareUser(child);
-        copy = frame;
+        FpuState.CopyCurrentTo(child.FpuArea);
+        child.FsBase = a.Has(CloneFlags.SetTls) ? a.Tls : Cpu.ReadFsBase();
+        child.GsBase = Cpu.ReadUserGsBase();
+        TrapFrame copy = frame;
         copy.Rax = 0;
         if (!a.StackPointer.IsZero)
             copy.Rsp = a.StackPointer.Value;
+        ContextSwitch.PrepareUser(child, copy);
     }
 
     /// <summary>Enters the child into the world.</summary>

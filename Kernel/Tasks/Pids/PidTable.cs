@@ -1,5 +1,6 @@
 using System.Numerics;
 using NanoVm.Core;
+using NanoVm.Core.Sync;
 using NanoVm.Memory.Physical;
 
 namespace NanoVm.Tasks;
@@ -40,8 +41,18 @@ internal sealed class PidTable
     /// <summary>How many numbers are taken.</summary>
     public int Count { get; private set; }
 
-    public PidTable(ObjectCache<PidEntry> entries, ObjectCache<PidNode> nodes, KernelArrays arrays)
+    /// <summary>The task-list lock, for those who hold an entry only.</summary>
+    public ref SpinLock Lock => ref _system.TaskLock;
+
+    private readonly TaskSystem _system;
+
+    /// <summary>Where pidfds come from.</summary>
+    public readonly ObjectCache<PidFd> PidFds;
+
+    public PidTable(TaskSystem system, ObjectCache<PidEntry> entries, ObjectCache<PidNode> nodes, ObjectCache<PidFd> pidFds, KernelArrays arrays)
     {
+        _system = system;
+        PidFds = pidFds;
         _entries = entries;
         _nodes = nodes;
         _arrays = arrays;

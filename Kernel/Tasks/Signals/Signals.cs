@@ -8,6 +8,18 @@ internal static class Signals
     /// <summary>Sends to one thread. Linux: <c>send_sig_info</c>.</summary>
     public static Errno SendToThread(Task task, in SignalInfo info) => Errno.None;
 
+    /// <summary>Sends to one thread as from the kernel. Linux: <c>send_sig(sig, p, 1)</c>.</summary>
+    public static void SendKernel(Task task, int signal) => _ = SendToThread(task, new SignalInfo { Signal = signal, Code = SignalInfo.CodeKernel });
+
+    /// <summary>A user sends to a process: checks the right to, then sends; signal 0 only checks. Under the task-list lock. Linux: <c>kill_pid_info</c>.</summary>
+    public static Errno SendChecked(Task sender, ThreadGroup group, in SignalInfo info) => Errno.None;
+
+    /// <summary>The task dies of the signal whatever it has set. Linux: <c>force_fatal_sig</c>.</summary>
+    public static void ForceFatal(Task task, in SignalInfo info) { }
+
+    /// <summary>Bytes of the largest signal frame. AT_MINSIGSTKSZ.</summary>
+    public static ulong FrameBytes => 3632;
+
     /// <summary>Sends to a process. Linux: <c>group_send_sig_info</c> without the permission check.</summary>
     public static Errno SendToProcess(ThreadGroup group, in SignalInfo info) => Errno.None;
 
