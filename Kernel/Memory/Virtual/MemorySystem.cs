@@ -1,0 +1,106 @@
+using NanoVm.Core;
+using NanoVm.Core.Sync;
+using NanoVm.Memory.Mapping;
+using NanoVm.Memory.Physical;
+
+namespace NanoVm.Memory.Virtual;
+
+/// <summary>When memory that is promised but not there is refused.</summary>
+/// <remarks>Linux: <c>/proc/sys/vm/overcommit_memory</c>.</remarks>
+internal enum OvercommitPolicy
+{
+    /// <summary>Refuse only what could never fit.</summary>
+    Guess = 0,
+    /// <summary>Refuse nothing.</summary>
+    Always = 1,
+    /// <summary>Refuse beyond the commit limit.</summary>
+    Never = 2,
+}
+
+/// <summary>The virtual memory of one machine: what all address spaces share. The root object for a debugger.</summary>
+/// <remarks>Built once by <c>Kernel.cs</c>, or by each host test for its own machine; the only place with <c>new</c>.</remarks>
+internal sealed partial class MemorySystem
+{
+    /// <summary>Frames, object caches, vmalloc.</summary>
+    public readonly PhysicalMemory Physical;
+
+    /// <summary><see cref="PhysicalMemory.Frames"/>, at hand for the fault path.</summary>
+    public readonly FrameAllocator Frames;
+
+    public readonly ObjectCache<MmStruct> Mms;
+    public readonly ObjectCache<VmArea> Areas;
+
+    /// <summary>The frame of zeros that reads of untouched anonymous memory see; never counted, never freed.</summary>
+    public readonly Pfn ZeroPage;
+
+    /// <summary>Counters for <c>/proc/vmstat</c>.</summary>
+    public readonly VmStat Statistics = new();
+
+    /// <summary>The kernel's own address space: the boot page tables, no areas; first in the list of all. Linux: <c>init_mm</c>.</summary>
+    public readonly MmStruct InitMm;
+
+    /// <summary>Guards the list of all address spaces. Linux: <c>mmlist_lock</c>.</summary>
+    public SpinLock MmListLock;
+
+    /// <summary>4, or 5 when the processor runs with LA57.</summary>
+    public readonly int PagingLevels;
+
+    /// <summary>One past the last user address. Linux: <c>TASK_SIZE_MAX</c>; with five levels still the 47-bit value unless asked for more.</summary>
+    public VirtAddr TaskSize => PagingLevels == 5 ? new VirtAddr((1UL << 56) - PageSize.Bytes) : UserSpace.EndAddress;
+
+    /// <summary>Bytes that stay free below a stack. Linux: <c>stack_guard_gap</c>, 256 pages.</summary>
+    public ulong StackGuardGapBytes = 256 * PageSize.Bytes;
+
+    // --- /proc/sys/vm and /proc/sys/kernel ---
+
+    /// <summary>The most areas one mm may have. Linux: <c>vm.max_map_count</c>.</summary>
+    public int MaxMapCount = 65_530;
+
+    public OvercommitPolicy OvercommitPolicy = OvercommitPolicy.Guess;
+
+    /// <summary>Percent of RAM that counts for <see cref="OvercommitPolicy.Never"/>.</summary>
+    public ulong OvercommitRatio = 50;
+
+    /// <summary>When not zero: used instead of <see cref="OvercommitRatio"/>.</summary>
+    public ulong OvercommitKilobytes;
+
+    /// <summary>The lowest address that may be mapped without CAP_SYS_RAWIO. Linux: <c>vm.mmap_min_addr</c>.</summary>
+    public ulong MmapMinAddress = 65_536;
+
+    /// <summary>0: no randomization (<c>norandmaps</c>); 1: all but the heap; 2: all. Linux: <c>kernel.randomize_va_space</c>.</summary>
+    public int RandomizeVaSpace = 2;
+
+    /// <summary>Kilobytes kept for root and for a user to recover with, in mode <see cref="OvercommitPolicy.Never"/>.</summary>
+    public ulong AdminReserveKilobytes = 8192;
+    public ulong UserReserveKilobytes = 131_072;
+
+    /// <summary>Pages promised to private writable mappings: <c>Committed_AS</c>. Linux: <c>vm_committed_as</c>.</summary>
+    public ulong CommittedPages;
+
+    /// <summary>Page-table frames in use, for <c>PageTables</c> in <c>/proc/meminfo</c>.</summary>
+    public ulong PageTablePages;
+
+    /// <summary>Anonymous pages mapped in all address spaces, for <c>AnonPages</c>; a shared COW page counts once.</summary>
+    public ulong AnonymousPages;
+
+    /// <summary>File pages mapped in at least one address space, for <c>Mapped</c>.</summary>
+    public ulong FileMappedPages;
+
+    /// <summary>Pages of swap, for the commit limit; zero until swap is there.</summary>
+    public ulong SwapPages;
+    public ulong FreeSwapPages;
+
+    /// <summary>Wires the machine's memory together.</summary>
+    /// <param name="kernelRoot">The top-level page table that the boot code left; its upper half goes into every address space.</param>
+    public MemorySystem(PhysicalMemory physical, Pfn kernelRoot, int pagingLevels)
+    {
+        Physical = physical;
+        Frames = physical.Frames;
+        PagingLevels = pagingLevels;
+        Mms = new ObjectCache<MmStruct>(physical, "mm_struct"u8);
+        Areas = new ObjectCache<VmArea>(physical, "vm_area_struct"u8);
+        if (Frames.Allocate(0, AllocationFlags.Zeroed, out ZeroPage) != Errno.None)
+            Panic.Now("no frame for the zero page"u8);
+        InitMm = MmStruct.CreateInitMm(this, kernelRoot);
+    }
+}

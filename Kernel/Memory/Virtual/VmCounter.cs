@@ -1,0 +1,121 @@
+using System;
+using System.Runtime.CompilerServices;
+
+namespace NanoVm.Memory.Virtual;
+
+/// <summary>What is counted about virtual memory since boot; the lines of <c>/proc/vmstat</c> that this area owns.</summary>
+internal enum VmCounter
+{
+    /// <summary>All faults. Linux: <c>pgfault</c>.</summary>
+    PgFault,
+    /// <summary>Faults that waited for a device. Linux: <c>pgmajfault</c>.</summary>
+    PgMajFault,
+    /// <summary>The per-thread cache answered. Linux: <c>vmacache_find_hits</c>.</summary>
+    VmaCacheHits,
+    /// <summary>The per-thread cache was asked. Linux: <c>vmacache_find_calls</c>.</summary>
+    VmaCacheCalls,
+    /// <summary>Anonymous page, read first: the zero page was mapped.</summary>
+    FaultZeroPage,
+    /// <summary>Anonymous page, written first: a zeroed frame was mapped.</summary>
+    FaultAnonymous,
+    /// <summary>File page read (<c>do_read_fault</c>).</summary>
+    FaultRead,
+    /// <summary>Private file page written first (<c>do_cow_fault</c>).</summary>
+    FaultCow,
+    /// <summary>Shared page written first (<c>do_shared_fault</c>).</summary>
+    FaultShared,
+    /// <summary>Write-protect fault where the frame had one user: made writable in place.</summary>
+    WpReuse,
+    /// <summary>Write-protect fault that copied the frame.</summary>
+    WpCopy,
+    /// <summary>Write-protect fault on shared memory.</summary>
+    WpShared,
+    /// <summary>Another thread, or a stale TLB entry, had settled it already.</summary>
+    FaultSpurious,
+    /// <summary>Pages that fault-around mapped beside the one asked for.</summary>
+    FaultAroundPages,
+    /// <summary>The stack grew.</summary>
+    StackExpansions,
+    /// <summary>User memory touched from the kernel (a system call's buffer).</summary>
+    FaultFromKernel,
+    /// <summary>SIGSEGV.</summary>
+    FaultSegv,
+    /// <summary>SIGBUS.</summary>
+    FaultSigbus,
+    /// <summary>Switches between tasks that needed a CR3 load.</summary>
+    MmSwitches,
+    /// <summary>Switches to a kernel thread, which borrowed the mm: no CR3 load.</summary>
+    MmSwitchLazy,
+    /// <summary>Switches between threads of one mm, or back from a kernel thread to it: no CR3 load.</summary>
+    MmSwitchSame,
+    /// <summary>Whole-TLB flushes.</summary>
+    TlbFlushAll,
+    /// <summary>Single-page flushes.</summary>
+    TlbFlushOne,
+    /// <summary>Page tables allocated and freed.</summary>
+    PageTablesAllocated,
+    PageTablesFreed,
+    /// <summary>Areas merged and split.</summary>
+    VmaMerges,
+    VmaSplits,
+    /// <summary>Pages copied by <c>copy_page_range</c>.</summary>
+    ForkPagesShared,
+
+    Count,
+}
+
+/// <summary>The machine's counters.</summary>
+/// <remarks>Linux: <c>vm_event_states</c>. One set today; one a processor when there are several. No lock: sums may lag by one.</remarks>
+internal sealed class VmStat
+{
+    [InlineArray((int)VmCounter.Count)]
+    private struct Values
+    {
+        private ulong _first;
+    }
+
+    private Values _values;
+
+    public ulong this[VmCounter counter] => _values[(int)counter];
+
+    /// <summary>Counts one event.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Count(VmCounter counter) => _values[(int)counter]++;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Add(VmCounter counter, ulong events) => _values[(int)counter] += events;
+
+    /// <summary>The name in <c>/proc/vmstat</c>.</summary>
+    public static ReadOnlySpan<byte> NameOf(VmCounter counter) => counter switch
+    {
+        VmCounter.PgFault => "pgfault"u8,
+        VmCounter.PgMajFault => "pgmajfault"u8,
+        VmCounter.VmaCacheHits => "vmacache_find_hits"u8,
+        VmCounter.VmaCacheCalls => "vmacache_find_calls"u8,
+        VmCounter.FaultZeroPage => "fault_zero_page"u8,
+        VmCounter.FaultAnonymous => "fault_anonymous"u8,
+        VmCounter.FaultRead => "fault_read"u8,
+        VmCounter.FaultCow => "fault_cow"u8,
+        VmCounter.FaultShared => "fault_shared"u8,
+        VmCounter.WpReuse => "wp_reuse"u8,
+        VmCounter.WpCopy => "wp_copy"u8,
+        VmCounter.WpShared => "wp_shared"u8,
+        VmCounter.FaultSpurious => "fault_spurious"u8,
+        VmCounter.FaultAroundPages => "fault_around_pages"u8,
+        VmCounter.StackExpansions => "stack_expansions"u8,
+        VmCounter.FaultFromKernel => "fault_from_kernel"u8,
+        VmCounter.FaultSegv => "fault_segv"u8,
+        VmCounter.FaultSigbus => "fault_sigbus"u8,
+        VmCounter.MmSwitches => "mm_switch_cr3"u8,
+        VmCounter.MmSwitchLazy => "mm_switch_lazy"u8,
+        VmCounter.MmSwitchSame => "mm_switch_same"u8,
+        VmCounter.TlbFlushAll => "nr_tlb_local_flush_all"u8,
+        VmCounter.TlbFlushOne => "nr_tlb_local_flush_one"u8,
+        VmCounter.PageTablesAllocated => "page_tables_allocated"u8,
+        VmCounter.PageTablesFreed => "page_tables_freed"u8,
+        VmCounter.VmaMerges => "vma_merges"u8,
+        VmCounter.VmaSplits => "vma_splits"u8,
+        VmCounter.ForkPagesShared => "fork_pages_shared"u8,
+        _ => default,
+    };
+}
