@@ -70,7 +70,7 @@ internal sealed partial class MmStruct
         {
             begin = new VirtAddr(0x4000_0000);
             end = new VirtAddr(0x8000_0000);
-            if (System.RandomizeVaSpace != 0)
+            if (Randomize)
                 begin = RandomPage(begin, 0x0200_0000);
         }
 

@@ -46,6 +46,9 @@ internal sealed partial class MemorySystem
     /// <summary>The processor said in an entry that a file's page was written through it.</summary>
     internal void MarkFileFrameDirty(ref PageFrame frame) => frame.Flags |= FrameFlags.Dirty;
 
+    /// <summary>A swap entry gets one more holder by fork.</summary>
+    internal void DuplicateSwapEntry(MmStruct mm, Pte entry) => Panic.Now("a swap entry without swap"u8);
+
     /// <summary>A swap entry is dropped. Swap is a later part; until then no such entry can exist.</summary>
     internal void FreeSwapEntry(MmStruct mm, Pte entry) => Panic.Now("a swap entry without swap"u8);
 }

@@ -29,6 +29,11 @@ internal sealed partial class MemorySystem
 
     public readonly ObjectCache<MmStruct> Mms;
     public readonly ObjectCache<VmArea> Areas;
+    public readonly ObjectCache<AnonVma> AnonVmas;
+    public readonly ObjectCache<AnonVmaChain> AnonVmaChains;
+
+    /// <summary>Where the files behind shared anonymous memory come from; installed by <c>Kernel.cs</c>. Null: there are none yet.</summary>
+    public SharedMemorySource? SharedMemory;
 
     /// <summary>The frame of zeros that reads of untouched anonymous memory see; never counted, never freed.</summary>
     public readonly Pfn ZeroPage;
@@ -46,7 +51,7 @@ internal sealed partial class MemorySystem
     public readonly int PagingLevels;
 
     /// <summary>One past the last user address. Linux: <c>TASK_SIZE_MAX</c>; with five levels still the 47-bit value unless asked for more.</summary>
-    public VirtAddr TaskSize => PagingLevels == 5 ? new VirtAddr((1UL << 56) - PageSize.Bytes) : UserSpace.EndAddress;
+    public VirtAddr DefaultTaskSize => PagingLevels == 5 ? new VirtAddr((1UL << 56) - PageSize.Bytes) : UserSpace.EndAddress;
 
     /// <summary>Bytes that stay free below a stack. Linux: <c>stack_guard_gap</c>, 256 pages.</summary>
     public ulong StackGuardGapBytes = 256 * PageSize.Bytes;
@@ -99,6 +104,8 @@ internal sealed partial class MemorySystem
         PagingLevels = pagingLevels;
         Mms = new ObjectCache<MmStruct>(physical, "mm_struct"u8);
         Areas = new ObjectCache<VmArea>(physical, "vm_area_struct"u8);
+        AnonVmas = new ObjectCache<AnonVma>(physical, "anon_vma"u8);
+        AnonVmaChains = new ObjectCache<AnonVmaChain>(physical, "anon_vma_chain"u8);
         if (Frames.Allocate(0, AllocationFlags.Zeroed, out ZeroPage) != Errno.None)
             Panic.Now("no frame for the zero page"u8);
         InitMm = MmStruct.CreateInitMm(this, kernelRoot);

@@ -51,6 +51,9 @@ internal sealed partial class MmStruct
     /// <summary>Mappings are laid upwards (unlimited stack, or the personality asked for it).</summary>
     public bool LegacyLayout;
 
+    /// <summary>Whether places are random (Linux: <c>PF_RANDOMIZE</c>, a task's flag there); set at exec.</summary>
+    public bool Randomize;
+
     /// <summary>One past the last address of user space.</summary>
     public VirtAddr TaskSize;
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using NanoVm.Core;
 
 namespace NanoVm.Memory.Virtual;
 

@@ -131,6 +131,21 @@ internal struct VmaIndex
         Count++;
     }
 
+    /// <summary>Puts <paramref name="area"/> in behind all others (<c>fork</c> copies in order). O(1) but for the rebalancing.</summary>
+    public void Append(VmArea area)
+    {
+        VmArea? last = Last;
+        area.Previous = last;
+        area.Next = null;
+        if (last is null)
+            First = area;
+        else
+            last.Next = area;
+        Last = area;
+        _tree.InsertAt(area, last, left: false);        // the last area has no right child
+        Count++;
+    }
+
     /// <summary>Takes <paramref name="area"/> out of list and tree; its own range stays as it is. O(log n).</summary>
     public void Remove(VmArea area)
     {

@@ -1,0 +1,101 @@
+using System;
+using NanoVm.Core;
+using NanoVm.Memory.Faults;
+
+namespace NanoVm.Memory.Virtual;
+
+/// <summary>Reads and writes the memory of an address space that need not be the running task's: exec's strings, <c>/proc/PID/mem</c>, <c>process_vm_readv</c>.</summary>
+/// <remarks>Linux: <c>access_remote_vm</c>, <c>get_user_pages_remote</c>. Pages are faulted in and copied exactly as the owner's own access would.</remarks>
+internal sealed partial class MmStruct
+{
+    /// <summary>Copies between <paramref name="buffer"/> and the memory at <paramref name="address"/>.</summary>
+    /// <param name="force">As a debugger: private memory can be written (a copy is made) and any memory read, whatever the area allows. Linux: <c>FOLL_FORCE</c>.</param>
+    /// <returns>The bytes done; fewer than asked when there is no memory there or it forbids the access.</returns>
+    /// <remarks>Takes <see cref="MmapLock"/> for reading.</remarks>
+    public ulong AccessRemote(VirtAddr address, Span<byte> buffer, bool write, bool force = false)
+    {
+        ulong done = 0;
+        MmapLock.ReadLock();
+        while (done < (ulong)buffer.Length)
+        {
+            VirtAddr at = address + done;
+            if (at.Value < address.Value || at >= TaskSize || FindExtendVma(at) is not { } area)
+                break;
+            ulong part = PageSize.Bytes - at.PageOffset;
+            if (part > (ulong)buffer.Length - done)
+                part = (ulong)buffer.Length - done;
+            Span<byte> piece = buffer.Slice((int)done, (int)part);
+
+            if ((area.Flags & (VmFlags.Io | VmFlags.PfnMap)) != 0)
+            {
+                ulong n = area.Operations is { } operations ? operations.Access(area, at, piece, write) : 0;
+                done += n;
+                if (n != part)
+                    break;
+                continue;
+            }
+
+            if (!MayAccess(area, write, force) || !TryGetFrame(area, at, write, out Pfn frame))
+                break;
+            Span<byte> memory = DirectMap.Page(frame).Slice((int)at.PageOffset, (int)part);
+            if (write)
+                piece.CopyTo(memory);
+            else
+                memory.CopyTo(piece);
+            done += part;
+        }
+
+        MmapLock.ReadUnlock();
+        return done;
+    }
+
+    /// <summary>Writes all of <paramref name="bytes"/>, or says EFAULT.</summary>
+    public Errno WriteRemote(VirtAddr address, ReadOnlySpan<byte> bytes)
+    {
+        // Only read from, since write is true.
+        Span<byte> buffer = global::System.Runtime.InteropServices.MemoryMarshal.CreateSpan(
+            ref global::System.Runtime.InteropServices.MemoryMarshal.GetReference(bytes), bytes.Length);
+        return AccessRemote(address, buffer, write: true) == (ulong)bytes.Length ? Errno.None : Errno.EFAULT;
+    }
+
+    /// <summary>Reads all of <paramref name="bytes"/>, or says EFAULT.</summary>
+    public Errno ReadRemote(VirtAddr address, Span<byte> bytes)
+        => AccessRemote(address, bytes, write: false) == (ulong)bytes.Length ? Errno.None : Errno.EFAULT;
+
+    private static bool MayAccess(VmArea area, bool write, bool force)
+    {
+        if (write)
+            return (area.Flags & VmFlags.Write) != 0 || (force && area.Flags.IsCow());
+        return (area.Flags & VmFlags.Read) != 0 || (force && (area.Flags & VmFlags.MayRead) != 0);
+    }
+
+    /// <summary>The frame behind <paramref name="address"/>, faulted in for the access. Linux: <c>follow_page_mask</c> and <c>faultin_page</c>.</summary>
+    private bool TryGetFrame(VmArea area, VirtAddr address, bool write, out Pfn frame)
+    {
+        // Two rounds at most in practice: one to bring the page in, one to break copy-on-write.
+        for (int round = 0; round < 8; round++)
+        {
+            if (TryFindPte(address, out PageTable<Pte> table))
+            {
+                ref Pte entry = ref table[Pte.IndexOf(address)];
+                bool ready = entry.IsMapped() && (!write || entry.IsWritable
+                    // A forced write keeps the entry read-only; our own copy of the page is the sign that it has been made.
+                    || ((area.Flags & VmFlags.Write) == 0 && entry.IsDirty && !entry.IsSpecial && CanReuse(ref System.Frames[entry.Pfn])));
+                if (ready)
+                {
+                    if (write)
+                        entry = entry.With(PteFlags.Dirty | PteFlags.SoftDirty);
+                    frame = entry.Pfn;
+                    return true;
+                }
+            }
+
+            FaultFlags flags = FaultFlags.Remote | FaultFlags.Uncounted | (write ? FaultFlags.Write : FaultFlags.None);
+            if (HandleMmFault(area, address, flags) != PageFaultResult.Handled)
+                break;
+        }
+
+        frame = Pfn.None;
+        return false;
+    }
+}

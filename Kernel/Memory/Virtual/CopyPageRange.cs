@@ -1,0 +1,87 @@
+using NanoVm.Core;
+using NanoVm.Memory.Physical;
+
+namespace NanoVm.Memory.Virtual;
+
+/// <summary>Gives the child of a fork the parent's pages, shared until one of the two writes.</summary>
+/// <remarks>
+/// Linux: <c>copy_page_range</c>, <c>copy_present_pte</c>. Lecture 004, "fork(): COW mapping – set 'write protect' for src/dst PTEs".
+/// <code>
+///   before   parent's entry  rw → frame (1 user)
+///   after    parent's entry  r- → frame (2 users) ← r-  child's entry
+/// </code>
+/// </remarks>
+internal sealed partial class MmStruct
+{
+    /// <summary>Whether the pages must be copied, or the child's own faults can find them again. Linux: <c>vma_needs_copy</c>.</summary>
+    private static bool NeedsCopy(VmArea area)
+        => area.AnonVma is not null || (area.Flags & (VmFlags.PfnMap | VmFlags.MixedMap)) != 0;
+
+    /// <returns><see cref="Errno.ENOMEM"/> when a table cannot be made; what was copied belongs to the child and goes with it.</returns>
+    private Errno CopyPageRange(MmStruct child, VmArea copy, VmArea area)
+    {
+        if (!NeedsCopy(area))
+            return Errno.None;
+        bool cow = area.Flags.IsCow();
+        var walk = new PteTableWalk(this, area.Range);
+        while (walk.MoveNext())
+        {
+            if (!child.TryAllocatePte(walk.Start, out PageTable<Pte> target))
+                return Errno.ENOMEM;
+            CopyTable(child, ref walk, target, cow);
+        }
+
+        return Errno.None;
+    }
+
+    private void CopyTable(MmStruct child, ref PteTableWalk walk, PageTable<Pte> target, bool cow)
+    {
+        ulong anonymous = 0;
+        ulong file = 0;
+        ulong shmem = 0;
+        FrameTable frames = System.Frames.Table;
+        PageTable<Pte> source = walk.Table;
+        int last = walk.LastIndex;
+        bool enabled = PageTableLock.AcquireRaw();
+        for (int i = walk.FirstIndex; i <= last; i++)
+        {
+            Pte entry = source[i];
+            if (entry.IsNone)
+                continue;
+            if (!entry.IsMapped())
+            {
+                System.DuplicateSwapEntry(child, entry);
+                target[i] = entry;
+                continue;
+            }
+
+            if (cow && entry.IsWritable)
+            {
+                entry = entry.WithoutWritable();
+                source[i] = entry;
+            }
+
+            if (!entry.IsSpecial)
+            {
+                ref PageFrame frame = ref frames[entry.Pfn];
+                frame.ReferenceCount++;
+                frame.MapCount++;
+                if (frame.IsAnonymous)
+                    anonymous++;
+                else if ((frame.Flags & FrameFlags.SwapBacked) != 0)
+                    shmem++;
+                else
+                    file++;
+            }
+
+            // The child has not touched it yet; a shared page's changes are the parent's to write back.
+            target[i] = entry.Without(cow ? PteFlags.Accessed : PteFlags.Accessed | PteFlags.Dirty);
+        }
+
+        PageTableLock.ReleaseRaw(enabled);
+        child.AnonymousPages += anonymous;
+        child.FilePages += file;
+        child.ShmemPages += shmem;
+        System.Statistics.Add(VmCounter.ForkPagesShared, anonymous + file + shmem);
+    }
+}

@@ -1,0 +1,52 @@
+using NanoVm.Core;
+
+namespace NanoVm.Memory.Virtual;
+
+/// <summary>The last thread has left: every area, page and table of the address space goes.</summary>
+/// <remarks>Linux: <c>exit_mmap</c>. After it the top-level table alone is left, for those who still run on it (kernel threads that borrowed it).</remarks>
+internal sealed partial class MmStruct
+{
+    private void ExitMmap()
+    {
+        // Whoever still has these tables loaded is lazy or leaving: on the kernel's own tables nothing of ours is cached, and no
+        // frame has to wait for a flush.
+        if (Mmu.Root == Root)
+            Mmu.LoadRoot(System.InitMm.Root);
+
+        var batch = new TlbBatch(this);
+        for (VmArea? area = Areas.First; area is not null; area = area.Next)
+        {
+            UnmapPages(area, area.Range, ref batch);
+            UnlinkFromFile(area);
+            PerCpu.Scheduler.CondResched();
+        }
+
+        if (Areas.First is { } first)
+        {
+            var all = new PageRange(VirtAddr.Zero, TablesEnd);
+            FreePageTables(new PageRange(first.Start, Areas.HighestEnd), all, ref batch);
+        }
+
+        batch.Finish();
+
+        VmArea? walk = Areas.First;
+        Areas.Clear();
+        InvalidateVmaCaches();
+        while (walk is not null)
+        {
+            VmArea area = walk;
+            walk = area.Next;
+            if ((area.Flags & VmFlags.Account) != 0)
+                System.Uncommit(area.Pages.Value);
+            FreeArea(area);
+        }
+
+        TotalVm = 0;
+        DataVm = 0;
+        ExecVm = 0;
+        StackVm = 0;
+        LockedVm = 0;
+        if (AnonymousPages + FilePages + ShmemPages + SwapEntries != 0)
+            Panic.Now("an address space ends with pages left over"u8);
+    }
+}
