@@ -4,13 +4,16 @@ using System.IO;
 namespace NanoVm.BuildTool;
 
 /// <summary>The build's steps that are neither a compiler nor a linker. Messages have the form that MSBuild shows as errors.</summary>
+[System.Runtime.Versioning.SupportedOSPlatform("linux")]
 internal static class Program
 {
     private const string Usage = """
         usage: BuildTool registers OBJECT REGISTERS.INC
                BuildTool symbols KERNEL.ELF OUT ASSEMBLY.dll...
+               BuildTool strip IN OUT
         registers   fails when the object's code uses a register that the kernel's entries do not save
         symbols     writes the table from addresses to names and lines that the kernel's panic prints
+        strip       leaves out what is not loaded
         """;
 
     private static int Main(string[] arguments)
@@ -23,6 +26,9 @@ internal static class Program
                     return RegisterCheck.Run(objectFile, includeFile);
                 case ["symbols", string kernel, string output, .. string[] assemblies]:
                     SymbolTableWriter.Run(kernel, output, assemblies);
+                    return 0;
+                case ["strip", string input, string output]:
+                    Strip.Run(input, output);
                     return 0;
                 default:
                     Console.Error.WriteLine(Usage);

@@ -10,7 +10,7 @@ trap 'rm -rf "$stage"' EXIT
 
 mkdir -p "$stage/tree/boot/grub" "$(dirname "$out")"
 # Without debugging information GRUB reads a fraction of the file.
-objcopy --strip-debug "$2" "$stage/tree/boot/kernel.elf"
+dotnet "$root/tools/BuildTool/obj/out/BuildTool.dll" strip "$2" "$stage/tree/boot/kernel.elf"
 cp "$3" "$stage/tree/boot/initramfs.cpio"
 # GRUB's shell takes the line apart into words: its special characters are escaped, spaces are not.
 words=$(printf '%s' "$4" | sed "s/[][\\\"'\$;&|<>{}#*?]/\\\\&/g")
