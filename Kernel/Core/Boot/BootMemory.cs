@@ -14,7 +14,7 @@ internal sealed unsafe class BootMemory
     private RangeList _reserved;
 
     /// <summary>Nothing at or above is given out: the boot page tables map no more.</summary>
-    private ulong _limit = BootInfo.BootMappedLimit;
+    private ulong _limit = 1UL << 32;
 
     /// <summary>Number of ranges of RAM, in ascending order.</summary>
     public int RamRangeCount => _ram.Count;

@@ -1,5 +1,3 @@
-using NanoVm.Core;
-
 namespace NanoVm.Memory.Mapping;
 
 /// <summary>An open file, as far as memory cares.</summary>
@@ -15,8 +13,8 @@ internal abstract partial class MappableFile
     /// <summary>The file's page cache, or null: devices have none.</summary>
     public abstract AddressSpace? Mapping { get; }
 
-    /// <summary>For what the file was opened; <see cref="Access.Execute"/> unless it lies on a file system mounted <c>noexec</c>.</summary>
-    public abstract Access Allowed { get; }
+    /// <summary>For what the file was opened; <see cref="Core.Access.Execute"/> unless it lies on a file system mounted <c>noexec</c>.</summary>
+    public abstract Core.Access Allowed { get; }
 
     /// <summary>Whether it was opened, or marked, for appending only: such a file has no shared writable mappings.</summary>
     public virtual bool IsAppendOnly => false;
@@ -30,5 +28,5 @@ internal abstract partial class MappableFile
     public abstract ulong InodeNumber { get; }
 
     /// <summary>Writes the name that <c>/proc/PID/maps</c> shows, with <c> (deleted)</c> where so.</summary>
-    public abstract void WritePath(ref TextWriter to);
+    public abstract void WritePath(ref Core.TextWriter to);
 }

@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Threading;
 using NanoVm.Core;
-using NanoVm.Core.Sync;
 
 namespace NanoVm.Memory.Physical;
 
@@ -54,7 +53,7 @@ internal struct PageFrame
     public int UseCount;
 
     /// <summary>Page table: guards its entries. Linux: <c>ptlock_ptr</c>.</summary>
-    public SpinLock Lock;
+    public Core.Sync.SpinLock Lock;
 
     /// <summary>Bit 0 of <see cref="Mapping"/>: anonymous. Linux: <c>PAGE_MAPPING_ANON</c>.</summary>
     public const nuint MappingAnonymous = 1;

@@ -59,6 +59,8 @@ internal sealed class Vmalloc
     public Errno Allocate(PageCount pages, VmallocUse use, out VirtAddr address)
     {
         address = VirtAddr.Zero;
+        if (pages > _frames.TotalFrames)
+            return Errno.ENOMEM;                    // before tables are made for what can never be
         VmallocArea? area = Reserve(pages, use);
         if (area is null)
             return Errno.ENOMEM;
