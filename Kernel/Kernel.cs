@@ -5,6 +5,7 @@ using Internal.Runtime;
 using NanoVm.Core;
 using NanoVm.Core.Boot;
 using NanoVm.Hal;
+using NanoVm.Memory.Physical;
 
 namespace NanoVm;
 
@@ -26,23 +27,10 @@ public static unsafe class Kernel
         CpuFeatures features = Processor.Initialize();
         var memory = new BootMemory();
         BootHeap.Install(new BootMemoryHeap(memory));
-        foreach (MemoryRegion region in info.MemoryMap)
-        {
-            if (region.Kind == MemoryRegionKind.Usable)
-                memory.AddRam(region.Range.Start, region.Range.End);
-        }
-        foreach (MemoryRegion region in info.MemoryMap)
-        {
-            if (region.Kind != MemoryRegionKind.Usable)
-                memory.RemoveRam(region.Range.Start, region.Range.End);
-        }
-        memory.Reserve(0, 1 << 20);
-        memory.Reserve(KernelImage.Current.PhysicalStart, KernelImage.Current.PhysicalEnd);
-        memory.Reserve(info.LoaderData.Start, info.LoaderData.End);
-        foreach (BootRange module in info.Modules)
-            memory.Reserve(module.Start, module.End);
+        BootMemorySource.Fill(memory, info);
 
         KernelTables tables = KernelTables.Build(info, memory, features);
+        var physical = new PhysicalMemory(memory, new FrameTable((PageFrame*)KernelLayout.FrameDescriptors), tables.Root);
 
         var log = new LogBuffer();
         log.Install();
@@ -58,6 +46,7 @@ public static unsafe class Kernel
         interrupts.Install();
         var timers = new TimerQueue(apic, clock, interrupts);
         Log.Info($"NanoVM: {info.CommandLine}");
+        Log.Info($"memory: {physical.Frames.FreeFrames.Value * 4} KiB free of {memory.RamBytes / 1024} KiB");
         Log.Info($"clock: TSC {clock.TscHertz} Hz, APIC timer {clock.ApicHertz} Hz, time {clock.RealtimeNanoseconds / 1_000_000_000}");
 
         var terminal = new Uart16550(Uart16550.Com1);

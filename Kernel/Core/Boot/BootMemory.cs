@@ -16,6 +16,9 @@ internal sealed unsafe class BootMemory
     /// <summary>Nothing at or above is given out: the boot page tables map no more.</summary>
     private ulong _limit = 1UL << 32;
 
+    /// <summary>Who serves requests since the allocators took over; none before.</summary>
+    private BootMemoryHeir? _heir;
+
     /// <summary>Number of ranges of RAM, in ascending order.</summary>
     public int RamRangeCount => _ram.Count;
 
@@ -83,9 +86,14 @@ internal sealed unsafe class BootMemory
     /// <returns>Panics when there is none: so early, nothing could go on without it.</returns>
     public PhysAddr Allocate(ulong bytes, ulong alignment = PageSize.Bytes)
     {
+        if (_heir is not null)
+            return _heir.Allocate(bytes, alignment);
         MakeRoom(ref _reserved);
         return AllocateWithoutGrowing(bytes, alignment);
     }
+
+    /// <summary>From now on nothing is taken from here: requests go to <paramref name="heir"/>, who owns all that was free.</summary>
+    public void HandOver(BootMemoryHeir heir) => _heir = heir;
 
     /// <summary>Finds the free range that ends highest below <paramref name="below"/>: walk with <c>below = result.Start</c> from the limit.</summary>
     /// <returns>An empty range when there is none.</returns>
@@ -271,4 +279,11 @@ internal sealed unsafe class BootMemory
             Count += shift;
         }
     }
+}
+
+/// <summary>Takes over from <see cref="BootMemory"/>: what it gives is never freed.</summary>
+internal abstract class BootMemoryHeir
+{
+    /// <summary>Zeroed memory; panics when there is none.</summary>
+    public abstract PhysAddr Allocate(ulong bytes, ulong alignment);
 }

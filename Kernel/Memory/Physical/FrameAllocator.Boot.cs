@@ -35,7 +35,9 @@ internal sealed partial class FrameAllocator
             MeasureZone(_zones[kind]);
         }
 
+        // From here on nothing may be taken from early memory: its state is copied into the descriptors and zones.
         _preferred = _zones[0];
+        boot.HandOver(new Heir(this));
         MarkReserved(boot);
         for (int i = 0; i < _ram.Length; i++)
             GiveFreeParts(boot, _ram[i]);
@@ -141,6 +143,20 @@ internal sealed partial class FrameAllocator
         }
 
         SetWatermarks();
+    }
+
+    /// <summary>Serves who still asks for early memory: the heap of <c>new</c>, device mappings.</summary>
+    private sealed class Heir(FrameAllocator frames) : BootMemoryHeir
+    {
+        public override PhysAddr Allocate(ulong bytes, ulong alignment)
+        {
+            int order = KmallocCaches.OrderFor((nuint)Math.Max(bytes, alignment));
+            if (order > FrameTable.MaxOrder || frames.Allocate(order, AllocationFlags.Zeroed, out Pfn pfn) != Errno.None)
+                Panic.Now("too little memory for the kernel's own objects"u8);
+            else
+                return pfn.Address;
+            return default;
+        }
     }
 
     internal static ZoneKind KindOf(Pfn pfn) =>
