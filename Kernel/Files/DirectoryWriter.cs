@@ -1,5 +1,5 @@
 using System;
-using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using NanoVm.Core;
 
 namespace NanoVm.Files;
@@ -48,7 +48,7 @@ internal ref struct DirectoryWriter
     {
         // dirent64: ino 8, off 8, reclen 2, type 1, name, NUL. dirent: ino 8, off 8, reclen 2, name, NUL, type.
         int nameAt = format == DirectoryFormat.Dirent64 ? 19 : 18;
-        int length = ((format == DirectoryFormat.Dirent64 ? 20 : 20) + name.Length + 7) & ~7;
+        int length = (20 + name.Length + 7) & ~7;
         if ((ulong)length > left)
         {
             if (Written == 0)
@@ -58,9 +58,9 @@ internal ref struct DirectoryWriter
         Span<byte> record = stackalloc byte[288];
         record = record[..length];
         record.Clear();
-        BinaryPrimitives.WriteUInt64LittleEndian(record, inodeNumber);
-        BinaryPrimitives.WriteUInt64LittleEndian(record[8..], next);
-        BinaryPrimitives.WriteUInt16LittleEndian(record[16..], (ushort)length);
+        Unsafe.WriteUnaligned(ref record[0], inodeNumber);
+        Unsafe.WriteUnaligned(ref record[8], next);
+        Unsafe.WriteUnaligned(ref record[16], (ushort)length);
         name.CopyTo(record[nameAt..]);
         if (format == DirectoryFormat.Dirent64)
             record[18] = type;

@@ -88,6 +88,7 @@ internal abstract class OpenFile : MappableFile
         Release();
         if ((Modes & OpenModes.CountsAsWriter) != 0)
             inode.PutWriteAccess();
+        AllowWriting();
         PathRef oldPath = path;
         path = default;
         FreeObject();
@@ -95,6 +96,17 @@ internal abstract class OpenFile : MappableFile
     }
 
     public int References => references;
+
+    /// <summary>Ends the refusal of writers early that <see cref="Vfs.OpenForExec"/> began. Linux: <c>allow_write_access</c>.</summary>
+    public void AllowWriting()
+    {
+        if ((Modes & OpenModes.DeniesWriters) == 0)
+            return;
+        Modes &= ~OpenModes.DeniesWriters;
+        inode.AllowWriteAccess();
+    }
+
+    internal void MarkAsDenyingWriters() => Modes |= OpenModes.DeniesWriters;
 
     /// <summary>Marks that the inode's count of writers includes this file. Called by the VFS.</summary>
     internal void CountAsWriter() => Modes |= OpenModes.CountsAsWriter;
@@ -158,6 +170,9 @@ internal enum OpenModes : ushort
 
     /// <summary>Calls do not use <see cref="OpenFile.Position"/> at all (pipes, terminals): no lock is needed. Linux: <c>FMODE_STREAM</c>.</summary>
     Stream = 64,
+
+    /// <summary>Runs as a program: nobody may open the file for writing.</summary>
+    DeniesWriters = 128,
 }
 
 /// <summary>What <c>fallocate</c> shall do. Linux: <c>FALLOC_FL_*</c>.</summary>

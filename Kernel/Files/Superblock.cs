@@ -110,7 +110,7 @@ internal abstract class Superblock
     internal virtual bool KeepUnusedInode(Inode inode) => false;
 
     /// <summary>Writes options for /proc/mounts, each with a comma before it.</summary>
-    public virtual void WriteOptions(ref Proc.TextWriter writer)
+    public virtual void WriteOptions(ref TextWriter writer)
     {
     }
 

@@ -16,6 +16,12 @@ internal abstract class TaskFiles : TaskMemory
     /// <summary>Users, groups, capabilities; the task's own.</summary>
     public Credentials Credentials = null!;
 
+    /// <summary>How many descriptors the task may have. Linux: <c>rlimit(RLIMIT_NOFILE)</c>.</summary>
+    public ulong DescriptorLimit => Limits.Soft(Resource.OpenFiles);
+
+    /// <summary>The largest file that the task may make, in bytes. Linux: <c>rlimit(RLIMIT_FSIZE)</c>.</summary>
+    public ulong FileSizeLimit => Limits.Soft(Resource.FileSize);
+
     /// <summary>Sends SIGXFSZ to the task: a write went beyond RLIMIT_FSIZE.</summary>
     public abstract void FileSizeExceeded();
 
