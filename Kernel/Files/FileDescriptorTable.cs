@@ -35,6 +35,9 @@ internal sealed class FileDescriptorTable
     /// <summary>No number below this one is free.</summary>
     private int lowestFree;
 
+    /// <summary>The process whose record lock a task of this table waits for: how deadlocks are found.</summary>
+    internal FileDescriptorTable? BlockedBy;
+
     /// <summary>How many numbers there is room for.</summary>
     public int Capacity => files.Length;
 

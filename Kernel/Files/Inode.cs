@@ -47,8 +47,11 @@ internal abstract class Inode
     /// <summary>Set when the directory has been removed: nothing may be created in it any more. Linux: <c>S_DEAD</c>.</summary>
     public bool IsDead;
 
+    /// <summary>Made by <c>O_TMPFILE</c> and not linked yet: it may get its first name although it has none.</summary>
+    public bool IsUnnamed;
+
     /// <summary>Record locks, leases and <c>flock</c> locks on this file; null while there are none. Linux: <c>file_lock_context</c>.</summary>
-    internal FileLock? Locks;
+    internal FileLocks? Locks;
 
     /// <summary>The pipe behind a FIFO while somebody has it open; owned by <see cref="Pipes"/>.</summary>
     internal Pipe? Pipe;
@@ -93,6 +96,8 @@ internal abstract class Inode
         if (Links > 0 && Superblock.KeepUnusedInode(this))
             return;
         Evict();
+        Locks?.Free();
+        Locks = null;
         Superblock superblock = Superblock;
         superblock.InodeCount--;
         FreeObject();

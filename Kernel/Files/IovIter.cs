@@ -56,6 +56,9 @@ internal ref struct IovIter
 
     public readonly bool IsKernel => isKernel;
 
+    /// <summary>This write goes to the end of the file, as <c>RWF_APPEND</c> says.</summary>
+    public bool AtEnd;
+
     /// <summary>User memory in one piece, cut to <see cref="Maximum"/>.</summary>
     /// <returns><see cref="Errno.EFAULT"/> when the range is not user space's; whether memory is there shows when it is copied.</returns>
     public static Errno TryFromUser(VirtAddr start, ulong bytes, out IovIter iter)

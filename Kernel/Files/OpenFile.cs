@@ -136,6 +136,15 @@ internal abstract class OpenFile : MappableFile
     /// <summary>Reserves or frees space. Linux: <c>fallocate</c>. The VFS has checked rights and ranges.</summary>
     public virtual Errno Allocate(TaskFiles who, FallocateMode mode, ulong offset, ulong length) => Errno.EOPNOTSUPP;
 
+    /// <summary>How the file is going to be used: a hint. The VFS has checked the range. Linux: <c>fadvise</c>.</summary>
+    public virtual Errno Advise(long offset, long length, FileAdvice advice) => Errno.None;
+
+    /// <summary>Commands of <c>fcntl</c> that only some files know (pipe sizes, seals).</summary>
+    public virtual Result<long> Control(TaskFiles who, uint command, ulong argument) => Errno.EINVAL;
+
+    /// <summary>May <c>O_DIRECT</c> be set?</summary>
+    public virtual bool CanDirect => false;
+
     /// <summary>A descriptor of the file is closed, others may remain. Linux: <c>flush</c>.</summary>
     public virtual Errno Flush(TaskFiles who) => Errno.None;
 
@@ -186,4 +195,15 @@ internal enum FallocateMode : uint
     ZeroRange = 16,
     InsertRange = 32,
     UnshareRange = 64,
+}
+
+/// <summary>Linux: <c>POSIX_FADV_*</c>.</summary>
+internal enum FileAdvice
+{
+    Normal = 0,
+    Random = 1,
+    Sequential = 2,
+    WillNeed = 3,
+    DontNeed = 4,
+    NoReuse = 5,
 }

@@ -45,7 +45,9 @@ internal sealed class Vfs
         DescriptorTables = new ObjectCache<FileDescriptorTable>(memory, "files_cache"u8);
         FsContexts = new ObjectCache<FsContext>(memory, "fs_cache"u8);
         CredentialObjects = new ObjectCache<Credentials>(memory, "cred"u8);
-        FileLocks = new ObjectCache<FileLock>(memory, "file_lock_cache"u8);
+        FileLockObjects = new ObjectCache<FileLock>(memory, "file_lock_cache"u8);
+        LockLists = new ObjectCache<FileLocks>(memory, "file_lock_ctx"u8);
+        DirectoryFiles = new ObjectCache<DirectoryFile>(memory, "filp_dir"u8);
         PathFiles = new ObjectCache<PathOnlyFile>(memory, "filp_path"u8);
     }
 
@@ -56,7 +58,9 @@ internal sealed class Vfs
     public ObjectCache<FileDescriptorTable> DescriptorTables { get; }
     public ObjectCache<FsContext> FsContexts { get; }
     public ObjectCache<Credentials> CredentialObjects { get; }
-    internal ObjectCache<FileLock> FileLocks { get; }
+    internal ObjectCache<FileLock> FileLockObjects { get; }
+    internal ObjectCache<FileLocks> LockLists { get; }
+    internal ObjectCache<DirectoryFile> DirectoryFiles { get; }
     internal ObjectCache<PathOnlyFile> PathFiles { get; }
 
     /// <summary>The first file-system type; follow <see cref="FileSystemType.Next"/>.</summary>
