@@ -71,6 +71,29 @@ internal abstract class OpenFile : MappableFile
         return this;
     }
 
+    /// <inheritdoc/>
+    public override AddressSpace? Mapping => null;
+
+    /// <inheritdoc/>
+    public override Access Allowed
+    {
+        get
+        {
+            Access allowed = (CanRead ? Access.Read : 0) | (CanWrite ? Access.Write : 0);
+            return (path.Mount.Flags & MountFlags.NoExecute) == 0 ? allowed | Access.Execute : allowed;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override ulong Device => inode.Superblock.Device;
+
+    /// <inheritdoc/>
+    public override ulong InodeNumber => inode.Number;
+
+    /// <inheritdoc/>
+    public override void WritePath(ref TextWriter to)
+        => PathText.Write(ref to, path, new PathRef(Vfs.Mounts.Root, Vfs.Mounts.Root.Root));
+
     /// <summary>Takes a reference for a mapping. Linux: <c>get_file</c>.</summary>
     public sealed override void Get() => references++;
 

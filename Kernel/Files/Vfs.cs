@@ -28,7 +28,6 @@ internal sealed class Vfs
     /// <summary>Means the working directory where a call takes a directory's descriptor. Linux: <c>AT_FDCWD</c>.</summary>
     public const int AtWorkingDirectory = -100;
 
-    private readonly Hal.Clock clock;
     private FileSystemType? firstType;
     private FileSystemType? lastType;
     private ulong lastDevice;
@@ -36,10 +35,9 @@ internal sealed class Vfs
     /// <summary>Linux: <c>namespace_sem</c>. Held while the tree of mounts changes.</summary>
     public Mutex MountLock;
 
-    public Vfs(PhysicalMemory memory, Hal.Clock clock)
+    public Vfs(PhysicalMemory memory)
     {
         Memory = memory;
-        this.clock = clock;
         Dentries = new DentryCache(new ObjectCache<Dentry>(memory, "dentry"u8));
         Mounts = new MountTree(new ObjectCache<Mount>(memory, "mnt_cache"u8));
         DescriptorTables = new ObjectCache<FileDescriptorTable>(memory, "files_cache"u8);
@@ -67,7 +65,7 @@ internal sealed class Vfs
     public FileSystemType? FirstType => firstType;
 
     /// <summary>The time of day for inode times. Linux: <c>current_time</c>.</summary>
-    public FileTime Now => FileTime.FromNanoseconds(clock.RealtimeNanoseconds);
+    public FileTime Now => FileTime.FromNanoseconds(Time.RealtimeNanoseconds);
 
     /// <summary>Linux: <c>register_filesystem</c>. At boot only.</summary>
     public void Register(FileSystemType type)

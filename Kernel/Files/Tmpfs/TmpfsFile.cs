@@ -1,0 +1,273 @@
+using System;
+using NanoVm.Core;
+using NanoVm.Memory.Mapping;
+
+namespace NanoVm.Files.Tmpfs;
+
+/// <summary>An open file of a tmpfs: copies between the caller and the page cache.</summary>
+/// <remarks>Linux: <c>shmem_file_operations</c>. Readers take no lock; writers hold the inode's, so that a write is one piece.</remarks>
+internal sealed class TmpfsFile : OpenFile
+{
+    /// <summary>Commands of fcntl. Linux: <c>F_ADD_SEALS</c>, <c>F_GET_SEALS</c>.</summary>
+    private const uint AddSeals = 1033;
+    private const uint GetSeals = 1034;
+
+    private TmpfsInode inode = null!;
+    private TmpfsMapping pages = null!;
+
+    public override AddressSpace? Mapping => pages;
+
+    /// <summary>Null when memory is out.</summary>
+    internal static TmpfsFile? Allocate(TmpfsCaches caches, in PathRef path, OpenFlags flags)
+    {
+        TmpfsFile? file = caches.Files.Allocate();
+        if (file is null)
+            return null;
+        file.Initialize(path, flags);
+        file.inode = (TmpfsInode)file.Inode;
+        file.pages = file.inode.Pages!;
+        return file;
+    }
+
+    public override Result<long> Read(TaskFiles who, ref IovIter to, ref long position)
+    {
+        long start = position;
+        Errno error = Errno.None;
+        while (to.Remaining > 0 && error == Errno.None)
+        {
+            ulong size = inode.Size;                         // again each time: the file may shrink meanwhile
+            if ((ulong)position >= size)
+                break;
+            int offset = (int)((ulong)position & PageSize.Mask);
+            int count = (int)Math.Min(Math.Min(PageSize.Bytes - (ulong)offset, size - (ulong)position), to.Remaining);
+            int copied;
+            if (pages.FindPage((ulong)position >> PageSize.Shift).TryGet(out Pfn page, out error))
+            {
+                error = to.CopyToIter(DirectMap.Page(page).Slice(offset, count), out copied);
+                pages.Cache.Frames.Put(page);
+            }
+            else
+            {
+                error = to.ZeroToIter(count, out copied);    // a hole
+            }
+            position += copied;
+        }
+        if ((Flags & OpenFlags.NoAccessTime) == 0)
+            TouchAtime.Touch(Path);
+        return position > start ? position - start : error == Errno.None ? 0L : error;
+    }
+
+    public override Result<long> Write(TaskFiles who, ref IovIter from, ref long position)
+    {
+        inode.Lock.Lock();
+        Result<long> result = WriteLocked(who, ref from, ref position);
+        inode.Lock.Unlock();
+        return result;
+    }
+
+    public override Result<long> Seek(long offset, SeekOrigin origin)
+    {
+        long size = (long)inode.Size;
+        long target;
+        switch (origin)
+        {
+            case SeekOrigin.Start:
+                target = offset;
+                break;
+            case SeekOrigin.Current:
+                if (offset == 0)
+                    return Position;
+                target = Position + offset;
+                break;
+            case SeekOrigin.End:
+                target = size + offset;
+                break;
+            default:
+                return SeekDataOrHole(offset, size, origin);
+        }
+        if (target < 0)
+            return Errno.EINVAL;
+        Position = target;
+        return target;
+    }
+
+    public override Errno Synchronize(bool dataOnly) => Errno.None;
+
+    public override Errno Allocate(TaskFiles who, FallocateMode mode, ulong offset, ulong length)
+    {
+        if ((mode & ~(FallocateMode.KeepSize | FallocateMode.PunchHole)) != 0)
+            return Errno.EOPNOTSUPP;
+        inode.Lock.Lock();
+        Errno error = (mode & FallocateMode.PunchHole) != 0 ? PunchHole(offset, length) : Preallocate(who, mode, offset, length);
+        inode.Lock.Unlock();
+        return error;
+    }
+
+    public override Result<long> Control(TaskFiles who, uint command, ulong argument)
+    {
+        switch (command)
+        {
+            case GetSeals:
+                return (long)inode.Seals;
+            case AddSeals:
+                return SealWith((FileSeals)argument);
+            default:
+                return Errno.EINVAL;
+        }
+    }
+
+    protected override void FreeObject() => inode.Caches.Files.Free(this);
+
+    // Linux: generic_file_write_iter with shmem_write_begin. Holds the inode's lock.
+    private Result<long> WriteLocked(TaskFiles who, ref IovIter from, ref long position)
+    {
+        if ((Flags & OpenFlags.Append) != 0 || from.AtEnd)
+            position = (long)inode.Size;
+        if (from.Remaining == 0)
+            return 0L;
+        Errno error = CheckWrite(who, ref from, position);
+        if (error != Errno.None)
+            return error;
+        AttributeOperations.RemovePrivileges(who, inode);
+        inode.ModifyTime = inode.ChangeTime = Vfs.Now;
+
+        long start = position;
+        if ((ulong)position > inode.Size)
+            pages.ClearTail(inode.Size);
+        while (from.Remaining > 0)
+        {
+            int offset = (int)((ulong)position & PageSize.Mask);
+            int count = (int)Math.Min(PageSize.Bytes - (ulong)offset, from.Remaining);
+            if (!pages.FindOrCreatePage((ulong)position >> PageSize.Shift).TryGet(out Pfn page, out error))
+                break;
+            error = from.CopyFromIter(DirectMap.Page(page).Slice(offset, count), out int copied);
+            if (copied > 0)
+                pages.MarkDirty(page);
+            pages.Cache.Frames.Put(page);
+            position += copied;
+            if ((ulong)position > inode.Size)
+                inode.Size = (ulong)position;
+            if (error != Errno.None)
+                break;
+        }
+        return position > start ? position - start : error;
+    }
+
+    // Linux: generic_write_checks. May cut the write short at a limit.
+    private Errno CheckWrite(TaskFiles who, ref IovIter from, long position)
+    {
+        if ((inode.Seals & (FileSeals.Write | FileSeals.FutureWrite)) != 0)
+            return Errno.EPERM;
+        if ((inode.Seals & FileSeals.Grow) != 0 && (ulong)position + from.Remaining > inode.Size)
+            return Errno.EPERM;
+        ulong limit = who.FileSizeLimit;
+        if (limit != ulong.MaxValue)
+        {
+            if ((ulong)position >= limit)
+            {
+                who.FileSizeExceeded();
+                return Errno.EFBIG;
+            }
+            from.Truncate(limit - (ulong)position);
+        }
+        ulong most = inode.Superblock.MaximumSize;
+        if ((ulong)position >= most)
+            return Errno.EFBIG;
+        from.Truncate(most - (ulong)position);
+        return Errno.None;
+    }
+
+    // A page that is there is data, also when all its bytes are zero.
+    private Result<long> SeekDataOrHole(long offset, long size, SeekOrigin origin)
+    {
+        if (offset < 0 || offset >= size)
+            return Errno.ENXIO;
+        ulong lastPage = (ulong)(size - 1) >> PageSize.Shift;
+        ulong index = (ulong)offset >> PageSize.Shift;
+        if (origin == SeekOrigin.Data)
+        {
+            ulong found = index;
+            if (!pages.TryNextPage(ref found, lastPage))
+                return Errno.ENXIO;
+            Position = found == index ? offset : (long)(found << PageSize.Shift);
+            return Position;
+        }
+        for (; index <= lastPage && pages.IsResident(index); index++)
+        {
+        }
+        long hole = (long)(index << PageSize.Shift);
+        Position = hole > size ? size : hole < offset ? offset : hole;
+        return Position;
+    }
+
+    private Errno PunchHole(ulong offset, ulong length)
+    {
+        if ((inode.Seals & (FileSeals.Write | FileSeals.FutureWrite)) != 0)
+            return Errno.EPERM;
+        pages.PunchHole(offset, offset + length);
+        inode.ModifyTime = inode.ChangeTime = Vfs.Now;
+        return Errno.None;
+    }
+
+    // Linux: shmem_fallocate. All or nothing as far as the mount's size says; the room is checked before a page is taken.
+    private Errno Preallocate(TaskFiles who, FallocateMode mode, ulong offset, ulong length)
+    {
+        ulong end = offset + length;
+        if ((inode.Seals & FileSeals.Grow) != 0 && end > inode.Size)
+            return Errno.EPERM;
+        if ((mode & FallocateMode.KeepSize) == 0)
+        {
+            Errno tooLong = AttributeOperations.CheckSize(who, inode, end);
+            if (tooLong != Errno.None)
+                return tooLong;
+        }
+        ulong first = offset >> PageSize.Shift;
+        ulong last = (end - 1) >> PageSize.Shift;
+        if (!inode.HasRoomFor(MissingPages(first, last)))
+            return Errno.ENOSPC;
+        for (ulong index = first; index <= last; index++)
+        {
+            if (who.SignalPending)
+                return Errno.EINTR;
+            if (!pages.FindOrCreatePage(index).TryGet(out Pfn page, out Errno error))
+                return error == Errno.ENOMEM ? Errno.ENOSPC : error;
+            pages.Cache.Frames.Put(page);
+        }
+        if ((mode & FallocateMode.KeepSize) == 0 && end > inode.Size)
+            pages.Resize(end);
+        inode.ChangeTime = Vfs.Now;
+        return Errno.None;
+    }
+
+    private ulong MissingPages(ulong first, ulong last)
+    {
+        ulong missing = last - first + 1;
+        ulong index = first;
+        while (pages.TryNextPage(ref index, last))
+        {
+            missing--;
+            if (index++ == last)
+                break;
+        }
+        return missing;
+    }
+
+    // Linux: memfd_add_seals.
+    private Result<long> SealWith(FileSeals seals)
+    {
+        if (!CanWrite)
+            return Errno.EPERM;
+        if ((seals & ~FileSeals.Known) != 0)
+            return Errno.EINVAL;
+        inode.Lock.Lock();
+        Errno error = Errno.None;
+        if ((inode.Seals & FileSeals.Seal) != 0)
+            error = Errno.EPERM;
+        else if ((seals & FileSeals.Write) != 0 && (inode.Seals & FileSeals.Write) == 0 && pages.HasWritableMappings)
+            error = Errno.EBUSY;
+        else
+            inode.Seals |= seals;
+        inode.Lock.Unlock();
+        return error == Errno.None ? 0L : error;
+    }
+}

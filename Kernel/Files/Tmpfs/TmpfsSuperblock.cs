@@ -1,0 +1,136 @@
+using System;
+using NanoVm.Core;
+
+namespace NanoVm.Files.Tmpfs;
+
+/// <summary>One tmpfs: how much it may hold and how much it does.</summary>
+/// <remarks>Linux: <c>shmem_sb_info</c>. Counts change in code that does not sleep between test and change.</remarks>
+internal sealed class TmpfsSuperblock : Superblock
+{
+    /// <summary>Linux: <c>TMPFS_MAGIC</c>.</summary>
+    private const ulong Magic = 0x0102_1994;
+
+    private TmpfsCaches caches = null!;
+    private TmpfsOptions limits;
+    private ulong usedBlocks;
+    private ulong usedInodes;
+    private ulong lastNumber;
+
+    public override DentryRetention Retention => DentryRetention.Pinned;
+    public TmpfsCaches Caches => caches;
+
+    /// <summary>Pages that files hold.</summary>
+    public ulong UsedBlocks => usedBlocks;
+
+    public static Result<TmpfsSuperblock> Allocate(Vfs vfs, TmpfsType type, MountFlags flags, in TmpfsOptions options)
+    {
+        TmpfsSuperblock? superblock = type.Caches.Superblocks.Allocate();
+        if (superblock is null)
+            return Errno.ENOMEM;
+        superblock.caches = type.Caches;
+        superblock.limits = options;
+        superblock.Initialize(vfs, type, vfs.AllocateDevice(), flags & MountFlags.ReadOnly);
+        Errno error = superblock.MakeInode(FileMode.Directory | options.Mode, options.Uid, options.Gid, 0).TryGet(out TmpfsInode root, out Errno failure)
+            ? superblock.SetRoot(root)
+            : failure;
+        if (error == Errno.None)
+            return superblock;
+        vfs.FreeDevice(superblock.Device);
+        type.Caches.Superblocks.Free(superblock);
+        return error;
+    }
+
+    /// <summary>A new inode with one reference and, but for a directory's two, one link.</summary>
+    /// <returns>ENOSPC when there are as many as the mount allows, ENOMEM.</returns>
+    public Result<TmpfsInode> MakeInode(uint mode, uint uid, uint gid, ulong device)
+    {
+        if (limits.Inodes != 0 && usedInodes >= limits.Inodes)
+            return Errno.ENOSPC;
+        usedInodes++;
+        TmpfsInode? inode = TmpfsInode.Allocate(this, ++lastNumber, mode, uid, gid, device);
+        if (inode is not null)
+            return inode;
+        usedInodes--;
+        return Errno.ENOMEM;
+    }
+
+    /// <summary>Takes one page from what the mount allows. Linux: <c>shmem_inode_acct_block</c>.</summary>
+    public Errno ReserveBlock()
+    {
+        if (limits.Blocks != 0 && usedBlocks >= limits.Blocks)
+            return Errno.ENOSPC;
+        usedBlocks++;
+        return Errno.None;
+    }
+
+    /// <summary>May this many more pages be taken?</summary>
+    public bool HasRoomFor(ulong blocks) => limits.Blocks == 0 || blocks <= limits.Blocks - Math.Min(usedBlocks, limits.Blocks);
+
+    public void ReleaseBlocks(ulong count) => usedBlocks -= count;
+
+    internal void InodeFreed() => usedInodes--;
+
+    public override void GetStatistics(ref FileSystemStat stat)
+    {
+        stat.Type = Magic;
+        stat.BlockSize = PageSize.Bytes;
+        stat.NameLength = Vfs.NameMaximum;
+        if (limits.Blocks != 0)
+        {
+            stat.Blocks = limits.Blocks;
+            stat.BlocksFree = stat.BlocksAvailable = limits.Blocks - Math.Min(usedBlocks, limits.Blocks);
+        }
+        if (limits.Inodes != 0)
+        {
+            stat.Files = limits.Inodes;
+            stat.FilesFree = limits.Inodes - Math.Min(usedInodes, limits.Inodes);
+        }
+    }
+
+    public override Errno Remount(MountFlags flags, ReadOnlySpan<byte> options)
+    {
+        TmpfsOptions changed = limits;
+        Errno error = changed.Parse(options, caches.Memory.Frames.TotalFrames.Value);
+        if (error != Errno.None)
+            return error;
+        // A limit may not fall below what is used, nor appear or vanish.
+        if ((changed.Blocks < usedBlocks && changed.Blocks != 0) || (changed.Blocks == 0) != (limits.Blocks == 0)
+            || (changed.Inodes < usedInodes && changed.Inodes != 0) || (changed.Inodes == 0) != (limits.Inodes == 0))
+            return Errno.EINVAL;
+        limits.Blocks = changed.Blocks;
+        limits.Inodes = changed.Inodes;
+        return base.Remount(flags, options);
+    }
+
+    public override void WriteOptions(ref TextWriter writer)
+    {
+        if (limits.Blocks != 0)
+        {
+            writer.Text(",size="u8);
+            writer.Decimal(limits.Blocks * (PageSize.Bytes / 1024));
+            writer.Byte((byte)'k');
+        }
+        if (limits.Inodes != 0)
+        {
+            writer.Text(",nr_inodes="u8);
+            writer.Decimal(limits.Inodes);
+        }
+        if (limits.Mode != 0x3FF)
+        {
+            writer.Text(",mode="u8);
+            writer.Octal(limits.Mode);
+        }
+        if (limits.Uid != 0)
+        {
+            writer.Text(",uid="u8);
+            writer.Decimal(limits.Uid);
+        }
+        if (limits.Gid != 0)
+        {
+            writer.Text(",gid="u8);
+            writer.Decimal(limits.Gid);
+        }
+    }
+
+    protected override void FreeObject() => caches.Superblocks.Free(this);
+}
