@@ -3,6 +3,7 @@ using NanoVm.Core;
 using NanoVm.Core.Sync;
 using NanoVm.Files.Events;
 using NanoVm.Memory.Mapping;
+using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Files;
 
@@ -73,6 +74,9 @@ internal abstract class OpenFile : MappableFile
 
     /// <inheritdoc/>
     public override AddressSpace? Mapping => null;
+
+    /// <inheritdoc/>
+    public override Errno Mmap(VmArea area) => Errno.ENODEV;
 
     /// <inheritdoc/>
     public override Access Allowed

@@ -22,7 +22,7 @@ internal static class PathText
             arrays.Free(large);
     }
 
-    private static bool TryWrite(ref TextWriter writer, in PathRef path, in PathRef root, Span<byte> buffer)
+    private static bool TryWrite(ref TextWriter writer, in PathRef path, in PathRef root, scoped Span<byte> buffer)
     {
         int at = buffer.Length;
         Prepend(buffer, ref at, path, root);

@@ -20,7 +20,8 @@ internal sealed class TmpfsType : FileSystemType
     public TmpfsType(TmpfsCaches caches, ReadOnlySpan<byte> name, bool isShared)
     {
         Caches = caches;
-        this.name = name.ToArray();
+        this.name = new byte[name.Length];
+        name.CopyTo(this.name);
         this.isShared = isShared;
     }
 
