@@ -140,7 +140,7 @@ fail:
     out dx, al
     ret
 .stop:
-    mov al, 0x7f                        ; ends QEMU with a failure where isa-debug-exit is present
+    mov al, 0x46                        ; ends QEMU like a panic where isa-debug-exit is present
     mov dx, 0xf4
     out dx, al
 .halt:

@@ -66,7 +66,8 @@ internal sealed class ElfFile
                 BinaryPrimitives.ReadUInt64LittleEndian(entry[16..]),
                 BinaryPrimitives.ReadUInt64LittleEndian(entry[24..]),
                 BinaryPrimitives.ReadUInt64LittleEndian(entry[32..]),
-                (int)BinaryPrimitives.ReadUInt32LittleEndian(entry[40..])));
+                (int)BinaryPrimitives.ReadUInt32LittleEndian(entry[40..]),
+                (int)BinaryPrimitives.ReadUInt32LittleEndian(entry[44..])));
         }
         return sections;
     }
@@ -101,7 +102,7 @@ internal sealed class ElfFile
 }
 
 /// <summary>A part of an ELF file.</summary>
-internal sealed record ElfSection(string Name, uint Type, ulong Flags, ulong Address, ulong Offset, ulong Size, int Link)
+internal sealed record ElfSection(string Name, uint Type, ulong Flags, ulong Address, ulong Offset, ulong Size, int Link, int Info)
 {
     public bool IsExecutable => (Flags & 4) != 0;
 }

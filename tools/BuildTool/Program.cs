@@ -10,10 +10,12 @@ internal static class Program
     private const string Usage = """
         usage: BuildTool registers OBJECT REGISTERS.INC
                BuildTool symbols KERNEL.ELF OUT ASSEMBLY.dll...
+               BuildTool inline-stores IN.o OUT.o
                BuildTool strip IN OUT
-        registers   fails when the object's code uses a register that the kernel's entries do not save
-        symbols     writes the table from addresses to names and lines that the kernel's panic prints
-        strip       leaves out what is not loaded
+        registers      fails when the object's code uses a register that the kernel's entries do not save
+        symbols        writes the table from addresses to names and lines that the kernel's panic prints
+        inline-stores  replaces calls of the helper that stores a reference by the store itself
+        strip          leaves out what is not loaded
         """;
 
     private static int Main(string[] arguments)
@@ -26,6 +28,9 @@ internal static class Program
                     return RegisterCheck.Run(objectFile, includeFile);
                 case ["symbols", string kernel, string output, .. string[] assemblies]:
                     SymbolTableWriter.Run(kernel, output, assemblies);
+                    return 0;
+                case ["inline-stores", string input, string output]:
+                    InlineStores.Run(input, output);
                     return 0;
                 case ["strip", string input, string output]:
                     Strip.Run(input, output);
