@@ -20,16 +20,17 @@ internal abstract partial class Tty
         int done = 0;
         byte signals;
         int group;
-        _lock.Lock();
-        while (done < bytes.Length && MakeRoom())
-            ReceiveByte(bytes[done++]);
-        DriverKick();
-        signals = _pendingSignals;
-        group = ForegroundGroup;
-        _pendingSignals = 0;
-        if (HasInput(1))
-            Readers.WakeAll();
-        _lock.Unlock();
+        using (_lock.Acquire())
+        {
+            while (done < bytes.Length && MakeRoom())
+                ReceiveByte(bytes[done++]);
+            DriverKick();
+            signals = _pendingSignals;
+            group = ForegroundGroup;
+            _pendingSignals = 0;
+            if (HasInput(1))
+                Readers.WakeAll();
+        }
 
         if (signals != 0 && group != 0)
         {
@@ -48,30 +49,30 @@ internal abstract partial class Tty
     {
         byte signals = 0;
         int group;
-        _lock.Lock();
-        group = ForegroundGroup;
-        if (_termios.Has(InputModes.IgnoreBreak))
+        using (_lock.Acquire())
         {
-        }
-        else if (_termios.Has(InputModes.BreakInterrupts))
-        {
-            RaiseSignal(1);
-            signals = _pendingSignals;
-            _pendingSignals = 0;
-        }
-        else
-        {
-            if (_termios.Has(InputModes.MarkParity) && MakeRoom())
+            group = ForegroundGroup;
+            if (_termios.Has(InputModes.IgnoreBreak))
+                return;
+            if (_termios.Has(InputModes.BreakInterrupts))
             {
-                PutInput(0xFF);
+                RaiseSignal(1);
+                signals = _pendingSignals;
+                _pendingSignals = 0;
+            }
+            else
+            {
+                if (_termios.Has(InputModes.MarkParity) && MakeRoom())
+                {
+                    PutInput(0xFF);
+                    if (MakeRoom())
+                        PutInput(0);
+                }
                 if (MakeRoom())
                     PutInput(0);
+                Readers.WakeAll();
             }
-            if (MakeRoom())
-                PutInput(0);
-            Readers.WakeAll();
         }
-        _lock.Unlock();
         if (signals != 0 && group != 0)
             Io.Jobs.SignalProcessGroup(group, SigInt);
     }

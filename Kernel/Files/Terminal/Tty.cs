@@ -35,8 +35,8 @@ internal abstract partial class Tty
     private Mutex _reading;
     private Mutex _writing;
 
-    /// <summary>Guards everything below.</summary>
-    protected Mutex _lock;
+    /// <summary>Guards everything below. The serial line's interrupt takes it.</summary>
+    protected SpinLock _lock;
 
     private Termios _termios;
     private WindowSize _window;
