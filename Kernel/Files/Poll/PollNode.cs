@@ -26,5 +26,9 @@ internal sealed unsafe class PollNode : WaitNode
     internal void Leave() => Unsafe.AsRef<WaitQueue>(_queue).Remove(this);
 
     /// <inheritdoc/>
-    public override void Wake() => Table.Wake();
+    public override bool Wake()
+    {
+        Table.Wake();
+        return true;
+    }
 }

@@ -93,22 +93,29 @@ internal class ProcDirectory : ProcNode
             position = (long)(at + 1);
         }
         offset = Math.Max(offset, at);
-        var lister = new ProcLister(ref to, ref position, at);
-        return ListMore(who, subject, offset - at, ref lister);
+        var lister = new ProcLister(to, position, at);
+        Errno error = ListMore(who, subject, offset - at, ref lister);
+        to = lister.Writer;
+        position = lister.Position;
+        return error;
     }
 }
 
 /// <summary>Takes the changing children of a directory. The numbers it is told are those that <see cref="ProcDirectory.ListMore"/> goes on from.</summary>
 internal ref struct ProcLister
 {
-    private readonly ref DirectoryWriter _to;
-    private readonly ref long _position;
     private readonly ulong _base;
 
-    internal ProcLister(ref DirectoryWriter to, ref long position, ulong fixedEnd)
+    /// <summary>The writer below; the owner takes it back at the end.</summary>
+    internal DirectoryWriter Writer;
+
+    /// <summary>Where the stream stands.</summary>
+    internal long Position;
+
+    internal ProcLister(DirectoryWriter to, long position, ulong fixedEnd)
     {
-        _to = ref to;
-        _position = ref position;
+        Writer = to;
+        Position = position;
         _base = fixedEnd;
     }
 
@@ -117,9 +124,9 @@ internal ref struct ProcLister
     /// <returns>False: no room, stop.</returns>
     public bool Add(ReadOnlySpan<byte> name, ProcNode node, in ProcSubject subject, ulong next)
     {
-        if (!_to.Add(name, node.NumberFor(subject), FileMode.ToDirectoryType(node.Mode), _base + next))
+        if (!Writer.Add(name, node.NumberFor(subject), FileMode.ToDirectoryType(node.Mode), _base + next))
             return false;
-        _position = (long)(_base + next);
+        Position = (long)(_base + next);
         return true;
     }
 

@@ -1,0 +1,312 @@
+using System;
+using NanoVm.Core;
+using NanoVm.Memory.Physical;
+
+namespace NanoVm.Files.Proc.Machine;
+
+/// <summary><c>/proc/buddyinfo</c>: free blocks of each order. Linux: <c>frag_show</c>.</summary>
+internal sealed class BuddyInfo(MachineFiles machine) : ProcPage("buddyinfo"u8)
+{
+    private readonly MachineFiles _machine = machine;
+
+    /// <inheritdoc/>
+    public override Errno Show(ProcOpenFile file, ref TextWriter w)
+    {
+        ReadOnlySpan<Zone> zones = _machine.Memory.Frames.Zones;
+        for (int i = 0; i < zones.Length; i++)
+        {
+            Zone zone = zones[i];
+            if (zone.Managed.Value == 0)
+                continue;
+            w.Text("Node 0, zone "u8);
+            w.Right(ZoneNames.Of(zone.Kind), 8);
+            w.Byte((byte)' ');
+            for (int order = 0; order < Zone.Orders; order++)
+            {
+                w.Decimal(zone.FreeBlocks(order), 6);
+                w.Byte((byte)' ');
+            }
+            w.Byte((byte)'\n');
+        }
+        return Errno.None;
+    }
+}
+
+/// <summary><c>/proc/pagetypeinfo</c>: as <c>buddyinfo</c>, by mobility; here all blocks are of one kind.</summary>
+internal sealed class PageTypeInfo(MachineFiles machine) : ProcPage("pagetypeinfo"u8, 0x100)
+{
+    private readonly MachineFiles _machine = machine;
+
+    /// <inheritdoc/>
+    public override Errno Show(ProcOpenFile file, ref TextWriter w)
+    {
+        w.Text("Page block order: 9\nPages per block:  512\n\nFree pages count per migrate type at order "u8);
+        for (int order = 0; order < Zone.Orders; order++)
+        {
+            w.Decimal((ulong)order, 6);
+            w.Byte((byte)' ');
+        }
+        w.Byte((byte)'\n');
+        ReadOnlySpan<Zone> zones = _machine.Memory.Frames.Zones;
+        for (int i = 0; i < zones.Length; i++)
+        {
+            if (zones[i].Managed.Value == 0)
+                continue;
+            w.Text("Node    0, zone "u8);
+            w.Right(ZoneNames.Of(zones[i].Kind), 8);
+            w.Text(", type      Movable "u8);
+            for (int order = 0; order < Zone.Orders; order++)
+            {
+                w.Decimal(zones[i].FreeBlocks(order), 6);
+                w.Byte((byte)' ');
+            }
+            w.Byte((byte)'\n');
+        }
+        w.Text("\nNumber of blocks type      Movable \n"u8);
+        for (int i = 0; i < zones.Length; i++)
+        {
+            if (zones[i].Managed.Value == 0)
+                continue;
+            w.Text("Node 0, zone "u8);
+            w.Right(ZoneNames.Of(zones[i].Kind), 8);
+            w.Byte((byte)' ');
+            w.Decimal((zones[i].Present.Value + 511) / 512, 12);
+            w.Text(" \n"u8);
+        }
+        return Errno.None;
+    }
+}
+
+/// <summary><c>/proc/zoneinfo</c>. Linux: <c>zoneinfo_show_print</c>.</summary>
+internal sealed class ZoneInfo(MachineFiles machine) : ProcPage("zoneinfo"u8)
+{
+    private readonly MachineFiles _machine = machine;
+
+    /// <inheritdoc/>
+    public override Errno Show(ProcOpenFile file, ref TextWriter w)
+    {
+        ReadOnlySpan<Zone> zones = _machine.Memory.Frames.Zones;
+        bool first = true;
+        for (int i = 0; i < zones.Length; i++)
+        {
+            Zone zone = zones[i];
+            if (zone.Present.Value == 0)
+                continue;
+            w.Text("Node 0, zone "u8);
+            w.Right(ZoneNames.Of(zone.Kind), 8);
+            if (first)
+            {
+                ulong shmem = _machine.Cache.ShmemPages.Value;
+                ulong cached = _machine.Cache.Pages.Value;
+                w.Text("\n  per-node stats"u8);
+                Item(ref w, "nr_inactive_anon"u8, shmem);
+                Item(ref w, "nr_active_anon"u8, _machine.Memory.AnonymousPages);
+                Item(ref w, "nr_inactive_file"u8, cached > shmem ? cached - shmem : 0);
+                Item(ref w, "nr_active_file"u8, 0);
+                Item(ref w, "nr_unevictable"u8, 0);
+                Item(ref w, "nr_slab_reclaimable"u8, 0);
+                Item(ref w, "nr_slab_unreclaimable"u8, _machine.Memory.Physical.SlabFrames.Value);
+                Item(ref w, "nr_anon_pages"u8, _machine.Memory.AnonymousPages);
+                Item(ref w, "nr_mapped"u8, _machine.Memory.FileMappedPages);
+                Item(ref w, "nr_file_pages"u8, cached);
+                Item(ref w, "nr_dirty"u8, _machine.Cache.DirtyPages.Value);
+                Item(ref w, "nr_shmem"u8, shmem);
+                Item(ref w, "nr_page_table_pages"u8, _machine.Memory.PageTablePages);
+                first = false;
+            }
+            w.Text("\n  pages free     "u8);
+            w.Decimal(zone.AllFreeFrames);
+            w.Text("\n        boost    0"u8);
+            Row(ref w, "min      "u8, zone.WatermarkMin);
+            Row(ref w, "low      "u8, zone.WatermarkLow);
+            Row(ref w, "high     "u8, zone.WatermarkHigh);
+            Row(ref w, "spanned  "u8, zone.End.Value - zone.Start.Value);
+            Row(ref w, "present  "u8, zone.Present.Value);
+            Row(ref w, "managed  "u8, zone.Managed.Value);
+            Row(ref w, "cma      "u8, 0);
+            w.Text("\n        protection: ("u8);
+            for (int j = 0; j < zone.LowmemReserve.Length; j++)
+            {
+                if (j != 0)
+                    w.Text(", "u8);
+                w.Decimal(zone.LowmemReserve[j]);
+            }
+            w.Byte((byte)')');
+            Item(ref w, "nr_free_pages"u8, zone.AllFreeFrames);
+            w.Text("\n  pagesets\n    cpu: 0\n              count: "u8);
+            w.Decimal(zone.AllFreeFrames - Math.Min(zone.AllFreeFrames, zone.FreeFrames));
+            w.Text("\n  node_unreclaimable:  0\n  start_pfn:           "u8);
+            w.Decimal(zone.Start.Value);
+            w.Byte((byte)'\n');
+        }
+        return Errno.None;
+    }
+
+    private static void Item(ref TextWriter w, ReadOnlySpan<byte> name, ulong value)
+    {
+        w.Text("\n      "u8);
+        w.Left(name, 12);
+        w.Byte((byte)' ');
+        w.Decimal(value);
+    }
+
+    private static void Row(ref TextWriter w, ReadOnlySpan<byte> name, ulong value)
+    {
+        w.Text("\n        "u8);
+        w.Text(name);
+        w.Decimal(value);
+    }
+}
+
+/// <summary><c>/proc/slabinfo</c>. Linux: <c>slab_show</c>.</summary>
+internal sealed class SlabInfo(MachineFiles machine) : ProcPage("slabinfo"u8, 0x100)
+{
+    private readonly MachineFiles _machine = machine;
+
+    /// <inheritdoc/>
+    public override Errno Show(ProcOpenFile file, ref TextWriter w)
+    {
+        w.Text("slabinfo - version: 2.1\n# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n"u8);
+        for (SlabCache? cache = _machine.Memory.Physical.FirstCache; cache is not null; cache = cache.Next)
+        {
+            w.Left(cache.Name, 17);
+            w.Byte((byte)' ');
+            w.Decimal(cache.ActiveObjects, 6);
+            w.Byte((byte)' ');
+            w.Decimal(cache.TotalObjects, 6);
+            w.Byte((byte)' ');
+            w.Decimal((ulong)cache.Stride, 6);
+            w.Byte((byte)' ');
+            w.Decimal((ulong)cache.ObjectsPerSlab, 4);
+            w.Byte((byte)' ');
+            w.Decimal(1UL << cache.Order, 4);
+            w.Text(" : tunables    0    0    0 : slabdata "u8);
+            w.Decimal(cache.ActiveSlabs, 6);
+            w.Byte((byte)' ');
+            w.Decimal(cache.Slabs, 6);
+            w.Text("      0\n"u8);
+        }
+        return Errno.None;
+    }
+}
+
+/// <summary><c>/proc/vmallocinfo</c>.</summary>
+internal sealed class VmallocInfo(MachineFiles machine) : ProcText("vmallocinfo"u8, 0x100)
+{
+    private readonly MachineFiles _machine = machine;
+
+    /// <inheritdoc/>
+    public override Errno Generate(ProcOpenFile file, ref TextWriter w, ref ProcCursor cursor)
+    {
+        Vmalloc vmalloc = _machine.Memory.Physical.Vmalloc;
+        while (vmalloc.TryNext(new VirtAddr(cursor.Position), out PageRange range, out VmallocUse use))
+        {
+            int start = w.Length;
+            w.Text("0x"u8);
+            w.Hex(range.Start.Value, 16);
+            w.Text("-0x"u8);
+            w.Hex(range.End.Value, 16);
+            w.Decimal(range.Bytes, 8);
+            w.Text(" pages="u8);
+            w.Decimal(range.Count.Value);
+            w.Byte((byte)' ');
+            w.Text(NameOf(use));
+            w.Byte((byte)'\n');
+            if (w.Overflowed)
+            {
+                w.Truncate(start);
+                return Errno.None;
+            }
+            cursor.Position = range.End.Value;
+        }
+        cursor.Ended = true;
+        return Errno.None;
+    }
+
+    private static ReadOnlySpan<byte> NameOf(VmallocUse use) => use switch
+    {
+        VmallocUse.Stack => "kernel_stack vmalloc"u8,
+        VmallocUse.Device => "ioremap"u8,
+        VmallocUse.Array => "array vmalloc"u8,
+        _ => "vmalloc"u8,
+    };
+}
+
+/// <summary>What a word of <see cref="FrameWords"/> tells.</summary>
+internal enum FrameWordKind : byte
+{
+    MapCount,
+    Flags,
+}
+
+/// <summary><c>/proc/kpagecount</c> and <c>/proc/kpageflags</c>: eight bytes for each frame. Linux: <c>fs/proc/page.c</c>.</summary>
+internal sealed class FrameWords : ProcFile
+{
+    private readonly MachineFiles _machine;
+    private readonly FrameWordKind _kind;
+
+    /// <summary>Makes one.</summary>
+    public FrameWords(MachineFiles machine, ReadOnlySpan<byte> name, FrameWordKind kind)
+        : base(name, 0x100)
+    {
+        _machine = machine;
+        _kind = kind;
+    }
+
+    /// <inheritdoc/>
+    public override Result<long> Read(TaskFiles who, ProcOpenFile file, ref IovIter to, ref long position)
+    {
+        if (((ulong)position & 7) != 0 || (to.Remaining & 7) != 0)
+            return Errno.EINVAL;
+        FrameAllocator frames = _machine.Memory.Frames;
+        long total = 0;
+        Span<byte> word = stackalloc byte[8];
+        while (to.Remaining != 0)
+        {
+            var pfn = new Pfn((ulong)position / 8);
+            if (pfn.Value >= frames.EndFrame.Value)
+                break;
+            ulong value = 0;
+            if (frames.IsRam(pfn))
+                value = _kind == FrameWordKind.MapCount ? (ulong)frames[pfn].MapCount : FlagsOf(in frames[pfn]);
+            else if (_kind == FrameWordKind.Flags)
+                value = 1UL << 20;                          // KPF_NOPAGE
+            System.Runtime.CompilerServices.Unsafe.WriteUnaligned(ref word[0], value);
+            Errno error = to.CopyToIter(word, out int copied);
+            if (error != Errno.None)
+                return total != 0 ? total : error;
+            position += copied;
+            total += copied;
+        }
+        return total;
+    }
+
+    // Linux: stable_page_flags; the bits of Documentation/admin-guide/mm/pagemap.
+    private static ulong FlagsOf(in PageFrame frame)
+    {
+        ulong bits = 0;
+        if (frame.MapCount > 0)
+            bits |= 1UL << 11;                              // MMAP
+        if (frame.IsAnonymous)
+            bits |= 1UL << 12 | 1UL << 14;                  // ANON, SWAPBACKED
+        if (frame.Has(FrameFlags.Slab))
+            bits |= 1UL << 7;
+        if (frame.Has(FrameFlags.Buddy))
+            bits |= 1UL << 10;
+        if (frame.Has(FrameFlags.Dirty))
+            bits |= 1UL << 4;
+        if (frame.Has(FrameFlags.PageTable))
+            bits |= 1UL << 26;
+        if (frame.Has(FrameFlags.Referenced))
+            bits |= 1UL << 2;
+        if (frame.Has(FrameFlags.Lru))
+            bits |= 1UL << 5;
+        if (frame.Has(FrameFlags.Active))
+            bits |= 1UL << 6;
+        if (frame.Has(FrameFlags.Locked))
+            bits |= 1UL;
+        if (frame.Has(FrameFlags.UpToDate))
+            bits |= 1UL << 3;
+        return bits;
+    }
+}

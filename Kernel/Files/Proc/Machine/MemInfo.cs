@@ -1,0 +1,103 @@
+using System;
+using NanoVm.Core;
+using NanoVm.Memory.Physical;
+using NanoVm.Memory.Virtual;
+
+namespace NanoVm.Files.Proc.Machine;
+
+/// <summary><c>/proc/meminfo</c>. Linux: <c>meminfo_proc_show</c>; man 5 proc.</summary>
+internal sealed class MemInfo(MachineFiles machine) : ProcPage("meminfo"u8)
+{
+    private readonly MachineFiles _machine = machine;
+
+    /// <inheritdoc/>
+    public override Errno Show(ProcOpenFile file, ref TextWriter w)
+    {
+        MemorySystem memory = _machine.Memory;
+        PhysicalMemory physical = memory.Physical;
+        ulong total = physical.Frames.TotalFrames.Value;
+        ulong free = physical.Frames.FreeFrames.Value;
+        ulong shmem = _machine.Cache.ShmemPages.Value;
+        ulong cached = _machine.Cache.Pages.Value;
+        ulong fileOnly = cached > shmem ? cached - shmem : 0;
+        ulong anonymous = memory.AnonymousPages;
+        ulong slab = physical.SlabFrames.Value;
+        ulong reserve = 0;
+        ReadOnlySpan<Zone> zones = physical.Frames.Zones;
+        for (int i = 0; i < zones.Length; i++)
+            reserve += zones[i].WatermarkLow;
+        ulong available = free + fileOnly - Math.Min(free + fileOnly, reserve);
+
+        Line(ref w, "MemTotal:"u8, total);
+        Line(ref w, "MemFree:"u8, free);
+        Line(ref w, "MemAvailable:"u8, available);
+        Line(ref w, "Buffers:"u8, 0);
+        Line(ref w, "Cached:"u8, cached);
+        Line(ref w, "SwapCached:"u8, 0);
+        Line(ref w, "Active:"u8, anonymous);
+        Line(ref w, "Inactive:"u8, cached);
+        Line(ref w, "Active(anon):"u8, anonymous);
+        Line(ref w, "Inactive(anon):"u8, shmem);
+        Line(ref w, "Active(file):"u8, 0);
+        Line(ref w, "Inactive(file):"u8, fileOnly);
+        Line(ref w, "Unevictable:"u8, 0);
+        Line(ref w, "Mlocked:"u8, 0);
+        Line(ref w, "SwapTotal:"u8, memory.SwapPages);
+        Line(ref w, "SwapFree:"u8, memory.FreeSwapPages);
+        Line(ref w, "Dirty:"u8, _machine.Cache.DirtyPages.Value);
+        Line(ref w, "Writeback:"u8, 0);
+        Line(ref w, "AnonPages:"u8, anonymous);
+        Line(ref w, "Mapped:"u8, memory.FileMappedPages);
+        Line(ref w, "Shmem:"u8, shmem);
+        Line(ref w, "KReclaimable:"u8, 0);
+        Line(ref w, "Slab:"u8, slab);
+        Line(ref w, "SReclaimable:"u8, 0);
+        Line(ref w, "SUnreclaim:"u8, slab);
+        w.Left("KernelStack:"u8, 16);
+        w.Decimal(KernelStackPages() * 4, 8);
+        w.Text(" kB\n"u8);
+        Line(ref w, "PageTables:"u8, memory.PageTablePages);
+        Line(ref w, "SecPageTables:"u8, 0);
+        Line(ref w, "NFS_Unstable:"u8, 0);
+        Line(ref w, "Bounce:"u8, 0);
+        Line(ref w, "WritebackTmp:"u8, 0);
+        Line(ref w, "CommitLimit:"u8, CommitLimit(memory, total));
+        Line(ref w, "Committed_AS:"u8, memory.CommittedPages);
+        Line(ref w, "VmallocTotal:"u8, Vmalloc.TotalPages.Value);
+        Line(ref w, "VmallocUsed:"u8, physical.Vmalloc.UsedPages.Value);
+        Line(ref w, "VmallocChunk:"u8, 0);
+        Line(ref w, "Percpu:"u8, 0);
+        Line(ref w, "HardwareCorrupted:"u8, 0);
+        Line(ref w, "AnonHugePages:"u8, 0);
+        Line(ref w, "ShmemHugePages:"u8, 0);
+        Line(ref w, "ShmemPmdMapped:"u8, 0);
+        Line(ref w, "FileHugePages:"u8, 0);
+        Line(ref w, "FilePmdMapped:"u8, 0);
+        w.Text("HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\nHugePages_Surp:        0\n"u8);
+        Line(ref w, "Hugepagesize:"u8, 512);
+        Line(ref w, "Hugetlb:"u8, 0);
+        return Errno.None;
+    }
+
+    // Linux: seq_put_decimal_ull_width with the names padded in the source.
+    private static void Line(ref TextWriter w, ReadOnlySpan<byte> name, ulong pages)
+    {
+        w.Left(name, 16);
+        // A name of 16 letters or more (HardwareCorrupted) eats into the number's columns, as there.
+        w.Decimal(pages << (PageSize.Shift - 10), 8 - Math.Max(0, name.Length - 16));
+        w.Text(" kB\n"u8);
+    }
+
+    private ulong KernelStackPages()
+    {
+        if (_machine.Io.Processes is not { } processes)
+            return 0;
+        processes.GetCounts(out int _, out int threads, out int _);
+        return (ulong)threads * 4;
+    }
+
+    // Linux: vm_commit_limit.
+    private static ulong CommitLimit(MemorySystem memory, ulong total)
+        => (memory.OvercommitKilobytes != 0 ? memory.OvercommitKilobytes >> (PageSize.Shift - 10) : total * memory.OvercommitRatio / 100)
+            + memory.SwapPages;
+}
