@@ -44,7 +44,7 @@ internal ref struct DirectoryWriter
     /// <param name="next">The offset from which reading goes on after this entry.</param>
     /// <param name="type">A <c>DT_*</c> number, see <see cref="FileMode.ToDirectoryType"/>.</param>
     /// <returns>False when the entry did not fit or could not be copied: stop, the same entry comes again next time.</returns>
-    public bool Add(ReadOnlySpan<byte> name, ulong inodeNumber, byte type, ulong next)
+    public bool Add(scoped ReadOnlySpan<byte> name, ulong inodeNumber, byte type, ulong next)
     {
         // dirent64: ino 8, off 8, reclen 2, type 1, name, NUL. dirent: ino 8, off 8, reclen 2, name, NUL, type.
         int nameAt = format == DirectoryFormat.Dirent64 ? 19 : 18;

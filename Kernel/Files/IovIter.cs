@@ -106,7 +106,7 @@ internal ref struct IovIter
     /// <summary>Copies to where the iterator stands, as far as it goes. Linux: <c>copy_to_iter</c>.</summary>
     /// <param name="copied">How many bytes went over, also when an error is answered.</param>
     /// <returns><see cref="Errno.EFAULT"/> when user memory stopped it before the smaller of both lengths.</returns>
-    public Errno CopyToIter(ReadOnlySpan<byte> from, out int copied)
+    public Errno CopyToIter(scoped ReadOnlySpan<byte> from, out int copied)
     {
         copied = 0;
         while (from.Length > 0 && remaining > 0)
@@ -159,7 +159,7 @@ internal ref struct IovIter
 
     /// <summary>Copies from where the iterator stands, as far as it goes. Linux: <c>copy_from_iter</c>.</summary>
     /// <inheritdoc cref="CopyToIter"/>
-    public Errno CopyFromIter(Span<byte> to, out int copied)
+    public Errno CopyFromIter(scoped Span<byte> to, out int copied)
     {
         copied = 0;
         while (to.Length > 0 && remaining > 0)

@@ -50,6 +50,9 @@ internal sealed class Vfs
     }
 
     public PhysicalMemory Memory { get; }
+
+    /// <summary>Pipes, terminals, devices, <c>/proc</c>; set once at boot.</summary>
+    public IoSystem Io { get; internal set; } = null!;
     public KernelArrays Arrays => Memory.Arrays;
     public DentryCache Dentries { get; }
     public MountTree Mounts { get; }

@@ -15,6 +15,10 @@ internal static class SyscallAreas
         CredentialSyscalls.Register(ref builder);
         SystemSyscalls.Register(ref builder);
         SchedulerSyscalls.Register(ref builder);
+        PipeSyscalls.Register(ref builder);
+        PollSyscalls.Register(ref builder);
+        SelectSyscalls.Register(ref builder);
+        EventSyscalls.Register(ref builder);
         return table;
     }
 }

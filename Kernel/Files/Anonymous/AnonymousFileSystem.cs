@@ -12,7 +12,7 @@ internal sealed class AnonymousFileSystem : FileSystemType
 
     private AnonymousFileSystem(ReadOnlySpan<byte> name, ulong magic)
     {
-        _name = name.ToArray();
+        _name = BootBytes.Copy(name);
         _magic = magic;
     }
 

@@ -16,7 +16,7 @@ internal abstract class CharDevice
     /// <param name="permissions">Rights of its node.</param>
     protected CharDevice(ReadOnlySpan<byte> name, uint major, uint minor, uint permissions)
     {
-        _name = name.ToArray();
+        _name = BootBytes.Copy(name);
         Number = DeviceNumber.Make(major, minor);
         Permissions = permissions;
     }

@@ -122,7 +122,7 @@ internal ref struct ProcLister
     /// <summary>Adds a child.</summary>
     /// <param name="next">The cursor from which the listing goes on after it; grows.</param>
     /// <returns>False: no room, stop.</returns>
-    public bool Add(ReadOnlySpan<byte> name, ProcNode node, in ProcSubject subject, ulong next)
+    public bool Add(scoped ReadOnlySpan<byte> name, ProcNode node, in ProcSubject subject, ulong next)
     {
         if (!Writer.Add(name, node.NumberFor(subject), FileMode.ToDirectoryType(node.Mode), _base + next))
             return false;

@@ -14,7 +14,7 @@ internal abstract class ProcNode
     /// <param name="mode">Kind and rights.</param>
     protected ProcNode(ReadOnlySpan<byte> name, uint mode)
     {
-        _name = name.ToArray();
+        _name = BootBytes.Copy(name);
         Mode = mode;
     }
 

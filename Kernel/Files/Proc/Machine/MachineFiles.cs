@@ -19,7 +19,7 @@ internal sealed class MachineFiles
         Memory = memory;
         Cache = cache;
         Clock = clock;
-        _commandLine = commandLine.ToArray();
+        _commandLine = BootBytes.Copy(commandLine);
 
         ProcFileSystem proc = io.Proc;
         ProcRoot root = proc.Root;
@@ -71,7 +71,7 @@ internal sealed class FixedText : ProcPage
 
     /// <summary>Makes it.</summary>
     public FixedText(ReadOnlySpan<byte> name, ReadOnlySpan<byte> text)
-        : base(name) => _text = text.ToArray();
+        : base(name) => _text = BootBytes.Copy(text);
 
     /// <inheritdoc/>
     public override Errno Show(ProcOpenFile file, ref TextWriter w)
