@@ -9,7 +9,8 @@ internal sealed partial class MmStruct
 {
     /// <summary>Unmaps the pages of <paramref name="range"/>, which lies in <paramref name="area"/>. Never fails.</summary>
     /// <remarks><see cref="MmapLock"/> is held in some way, or the area's file lock by a truncation.</remarks>
-    internal void UnmapPages(VmArea area, PageRange range, ref TlbBatch batch)
+    /// <param name="keepPrivateCopies">Leaves anonymous pages: a hole is made in the file, and a program's own copies are not the file's.</param>
+    internal void UnmapPages(VmArea area, PageRange range, ref TlbBatch batch, bool keepPrivateCopies = false)
     {
         NotePeakRss();
         bool raw = (area.Flags & VmFlags.PfnMap) != 0;
@@ -24,6 +25,8 @@ internal sealed partial class MmStruct
             {
                 Pte entry = table[i];
                 if (entry.IsNone)
+                    continue;
+                if (keepPrivateCopies && (!entry.IsMapped() || (!raw && !entry.IsSpecial && System.Frames[entry.Pfn].IsAnonymous)))
                     continue;
                 table[i] = default;
                 if (!entry.IsMapped())
