@@ -19,6 +19,7 @@ internal static class SyscallAreas
         PollSyscalls.Register(ref builder);
         SelectSyscalls.Register(ref builder);
         EventSyscalls.Register(ref builder);
+        MemorySyscalls.Register(ref builder);
         return table;
     }
 }

@@ -8,7 +8,7 @@ namespace NanoVm.Memory.Virtual;
 internal sealed partial class MmStruct
 {
     /// <summary>Runs <see cref="Validate"/> in debug builds; holders of <see cref="MmapLock"/>.</summary>
-    [Conditional("NANOVM_VALIDATE")]
+    [Conditional("NANOVM_DEBUG")]
     internal void ValidateInDebug()
     {
         if (Validate() is { Length: > 0 } broken)

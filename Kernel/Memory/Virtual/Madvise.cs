@@ -1,0 +1,312 @@
+using NanoVm.Core;
+using NanoVm.Memory.Faults;
+
+namespace NanoVm.Memory.Virtual;
+
+/// <summary>What a program tells about its use of memory.</summary>
+/// <remarks>Linux: <c>MADV_*</c>.</remarks>
+internal enum MemoryAdvice
+{
+    Normal = 0,
+    Random = 1,
+    Sequential = 2,
+    WillNeed = 3,
+    DontNeed = 4,
+    Free = 8,
+    Remove = 9,
+    DontFork = 10,
+    DoFork = 11,
+    Mergeable = 12,
+    Unmergeable = 13,
+    HugePage = 14,
+    NoHugePage = 15,
+    DontDump = 16,
+    DoDump = 17,
+    WipeOnFork = 18,
+    KeepOnFork = 19,
+    Cold = 20,
+    PageOut = 21,
+    PopulateRead = 22,
+    PopulateWrite = 23,
+    DontNeedLocked = 24,
+}
+
+/// <summary>Takes advice about memory: the <c>madvise</c> call.</summary>
+/// <remarks>
+/// Linux: <c>do_madvise</c>. Two sorts: what changes an area's flags holds the lock for writing and cuts and merges areas as <c>mprotect</c> does;
+/// what acts on pages at once holds it for reading. Areas before the one that refuses keep what was done to them; holes are passed over
+/// and reported at the end.
+/// </remarks>
+internal sealed partial class MmStruct
+{
+    /// <returns>The errors of madvise(2).</returns>
+    /// <remarks>Takes <see cref="MmapLock"/>.</remarks>
+    public Errno Madvise(VirtAddr start, ulong length, MemoryAdvice advice)
+    {
+        // Decode and check, in Linux's order.
+        if (!IsKnown(advice) || !start.IsPageAligned)
+            return Errno.EINVAL;
+        ulong bytes = (length + PageSize.Mask) & ~PageSize.Mask;
+        if (length != 0 && bytes == 0)
+            return Errno.EINVAL;
+        VirtAddr end = start + bytes;
+        if (end < start)
+            return Errno.EINVAL;
+        if (end == start)
+            return Errno.None;
+
+        if (advice is MemoryAdvice.PopulateRead or MemoryAdvice.PopulateWrite)
+            return PopulateAdvised(new PageRange(start, end), advice == MemoryAdvice.PopulateWrite);
+
+        bool changesFlags = ChangesFlags(advice);
+        if (changesFlags)
+        {
+            if (MmapLock.WriteLockKillable() != Errno.None)
+                return Errno.EINTR;
+        }
+        else
+        {
+            MmapLock.ReadLock();
+        }
+
+        Errno error = AdviseAreas(start, end, advice, changesFlags);
+        if (changesFlags)
+        {
+            ValidateInDebug();
+            MmapLock.WriteUnlock();
+        }
+        else
+        {
+            MmapLock.ReadUnlock();
+        }
+
+        return error;
+    }
+
+    private static bool IsKnown(MemoryAdvice advice)
+        => advice is (>= MemoryAdvice.Normal and <= MemoryAdvice.DontNeed) or (>= MemoryAdvice.Free and <= MemoryAdvice.DontNeedLocked);
+
+    private static bool ChangesFlags(MemoryAdvice advice)
+        => advice is not (MemoryAdvice.Remove or MemoryAdvice.WillNeed or MemoryAdvice.DontNeed or MemoryAdvice.DontNeedLocked
+            or MemoryAdvice.Cold or MemoryAdvice.PageOut or MemoryAdvice.Free);
+
+    private Errno AdviseAreas(VirtAddr start, VirtAddr end, MemoryAdvice advice, bool changesFlags)
+    {
+        Errno hole = Errno.None;
+        VmArea? area = FindVmaPrev(start, out VmArea? previous);
+        if (area is not null && start > area.Start)
+            previous = area;
+        while (true)
+        {
+            if (area is null)
+                return Errno.ENOMEM;
+            if (start < area.Start)
+            {
+                hole = Errno.ENOMEM;
+                start = area.Start;
+                if (start >= end)
+                    return hole;
+            }
+
+            VirtAddr partEnd = VirtAddr.Min(area.End, end);
+            var part = new PageRange(start, partEnd);
+            Errno error;
+            if (changesFlags)
+            {
+                error = AdviseFlags(ref previous, area, part, advice);
+            }
+            else
+            {
+                error = AdvisePages(area, part, advice);
+                previous = area;
+            }
+
+            if (error != Errno.None)
+                return error;
+            start = partEnd;
+            if (previous is not null && start < previous.End)
+                start = previous.End;
+            if (start >= end)
+                return hole;
+            area = previous is null ? FindVma(start) : previous.Next;
+        }
+    }
+
+    /// <summary>Advice that stays with the area. Linux: <c>madvise_vma_behavior</c>, second half.</summary>
+    private Errno AdviseFlags(ref VmArea? previous, VmArea area, PageRange part, MemoryAdvice advice)
+    {
+        VmFlags flags = area.Flags;
+        switch (advice)
+        {
+            case MemoryAdvice.Normal:
+                flags &= ~(VmFlags.RandomRead | VmFlags.SequentialRead);
+                break;
+            case MemoryAdvice.Random:
+                flags = (flags & ~VmFlags.SequentialRead) | VmFlags.RandomRead;
+                break;
+            case MemoryAdvice.Sequential:
+                flags = (flags & ~VmFlags.RandomRead) | VmFlags.SequentialRead;
+                break;
+            case MemoryAdvice.DontFork:
+                flags |= VmFlags.DontCopy;
+                break;
+            case MemoryAdvice.DoFork:
+                if ((flags & VmFlags.Io) != 0)
+                    return Errno.EINVAL;
+                flags &= ~VmFlags.DontCopy;
+                break;
+            case MemoryAdvice.WipeOnFork:
+                if (area.File is not null || (flags & VmFlags.Shared) != 0)
+                    return Errno.EINVAL;
+                flags |= VmFlags.WipeOnFork;
+                break;
+            case MemoryAdvice.KeepOnFork:
+                flags &= ~VmFlags.WipeOnFork;
+                break;
+            case MemoryAdvice.DontDump:
+                flags |= VmFlags.DontDump;
+                break;
+            case MemoryAdvice.DoDump:
+                if ((flags & VmFlags.Special) != 0)
+                    return Errno.EINVAL;
+                flags &= ~VmFlags.DontDump;
+                break;
+            case MemoryAdvice.HugePage:
+                flags = (flags & ~VmFlags.NoHugePage) | VmFlags.HugePage;
+                break;
+            case MemoryAdvice.NoHugePage:
+                flags = (flags & ~VmFlags.HugePage) | VmFlags.NoHugePage;
+                break;
+            case MemoryAdvice.Mergeable:
+                if ((flags & (VmFlags.Special | VmFlags.Shared | VmFlags.MayShare)) == 0)
+                    flags |= VmFlags.Mergeable;
+                break;
+            case MemoryAdvice.Unmergeable:
+                flags &= ~VmFlags.Mergeable;
+                break;
+        }
+
+        if (flags == area.Flags)
+        {
+            previous = area;
+            return Errno.None;
+        }
+
+        Errno error = ApplyFlags(ref previous, area, part, flags, out VmArea covering);
+        if (error == Errno.None)
+            previous = covering;
+        return error == Errno.ENOMEM ? Errno.EAGAIN : error;        // not the hole's ENOMEM: try again later
+    }
+
+    /// <summary>Advice that is followed at once. Linux: <c>madvise_vma_behavior</c>, first half.</summary>
+    private Errno AdvisePages(VmArea area, PageRange part, MemoryAdvice advice)
+    {
+        switch (advice)
+        {
+            case MemoryAdvice.DontNeed:
+                if ((area.Flags & (VmFlags.PfnMap | VmFlags.Locked)) != 0)
+                    return Errno.EINVAL;
+                ZapPageRange(area, part);
+                return Errno.None;
+            case MemoryAdvice.DontNeedLocked:
+                if ((area.Flags & VmFlags.PfnMap) != 0)
+                    return Errno.EINVAL;
+                ZapPageRange(area, part);
+                return Errno.None;
+            case MemoryAdvice.Free:
+                if ((area.Flags & (VmFlags.PfnMap | VmFlags.Locked)) != 0 || !area.IsAnonymous)
+                    return Errno.EINVAL;
+                FreeLazily(part);
+                return Errno.None;
+            case MemoryAdvice.Remove:
+                return RemovePages(area, part);
+            case MemoryAdvice.WillNeed:
+                area.File?.WillNeed(area.PageIndexOf(part.Start), part.Count.Value);
+                return Errno.None;
+            default:
+                // COLD and PAGEOUT are hints to reclaim; what they refuse, they refuse without it too.
+                return (area.Flags & (VmFlags.PfnMap | VmFlags.Locked)) != 0 ? Errno.EINVAL : Errno.None;
+        }
+    }
+
+    /// <summary>Unmaps the pages of a part of an area; the next touch finds zeros, or the file again. Linux: <c>zap_page_range</c>.</summary>
+    internal void ZapPageRange(VmArea area, PageRange range)
+    {
+        var batch = new TlbBatch(this);
+        UnmapPages(area, range, ref batch);
+        batch.Finish();
+    }
+
+    /// <summary>
+    /// The content is not needed any more, but may stay as long as nobody needs the frames: clean entries tell reclaim so, and a write before that
+    /// makes the page dirty and kept. Linux: <c>madvise_free_pte_range</c>.
+    /// </summary>
+    private void FreeLazily(PageRange range)
+    {
+        var batch = new TlbBatch(this);
+        var walk = new PteTableWalk(this, range);
+        while (walk.MoveNext())
+        {
+            bool enabled = PageTableLock.AcquireRaw();
+            for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
+            {
+                Pte entry = walk.Table[i];
+                if (!entry.IsMapped() || entry.IsSpecial || System.Frames[entry.Pfn].MapCount != 1)
+                    continue;
+                walk.Table[i] = entry.Without(PteFlags.Accessed | PteFlags.Dirty);
+                batch.NoteChange(walk.AddressOf(i));
+            }
+
+            PageTableLock.ReleaseRaw(enabled);
+        }
+
+        batch.Finish();
+    }
+
+    /// <summary>Makes a hole in the file behind shared memory.</summary>
+    private Errno RemovePages(VmArea area, PageRange part)
+    {
+        if ((area.Flags & VmFlags.Locked) != 0 || area.File is not { } file)
+            return Errno.EINVAL;
+        if ((area.Flags & (VmFlags.Shared | VmFlags.Write)) != (VmFlags.Shared | VmFlags.Write))
+            return Errno.EACCES;
+        // The file's lock comes before ours, and so the hole is made without ours; the reference keeps the file.
+        ulong offset = area.PageIndexOf(part.Start) << PageSize.Shift;
+        file.Get();
+        MmapLock.ReadUnlock();
+        Errno error = file.PunchHole(offset, offset + part.Bytes);
+        file.Put();
+        MmapLock.ReadLock();
+        return error;
+    }
+
+    private Errno PopulateAdvised(PageRange range, bool write)
+    {
+        MmapLock.ReadLock();
+        Errno error = Errno.None;
+        VirtAddr at = range.Start;
+        while (at < range.End)
+        {
+            if (LookupVma(at) is not { } area)
+            {
+                error = Errno.ENOMEM;
+                break;
+            }
+
+            VirtAddr end = VirtAddr.Min(area.End, range.End);
+            if ((area.Flags & (VmFlags.Io | VmFlags.PfnMap)) != 0 || (write ? (area.Flags & VmFlags.Write) == 0 : (area.Flags & VmFlags.Read) == 0))
+            {
+                error = Errno.EINVAL;
+                break;
+            }
+
+            error = FaultIn(area, new PageRange(at, end), write);
+            if (error != Errno.None)
+                break;
+            at = end;
+        }
+
+        MmapLock.ReadUnlock();
+        return error;
+    }
+}
