@@ -200,6 +200,9 @@ internal sealed class TmpfsFile : OpenFile
         return Position;
     }
 
+    /// <summary>For <c>MADV_REMOVE</c>.</summary>
+    public override Errno RemoveRange(ulong startByte, ulong endByte) => PunchHole(startByte, endByte - startByte);
+
     private Errno PunchHole(ulong offset, ulong length)
     {
         if ((inode.Seals & (FileSeals.Write | FileSeals.FutureWrite)) != 0)

@@ -16,7 +16,7 @@ internal abstract partial class MappableFile
 
     /// <summary>Makes the bytes read as zeros and gives the pages back (<c>MADV_REMOVE</c>, <c>fallocate</c>).</summary>
     /// <returns><see cref="Errno.EOPNOTSUPP"/> when the file system has no holes.</returns>
-    public virtual Errno PunchHole(ulong startByte, ulong endByte) => Errno.EOPNOTSUPP;
+    public virtual Errno RemoveRange(ulong startByte, ulong endByte) => Errno.EOPNOTSUPP;
 
     /// <summary>The pages will be used soon: start reading them (<c>MADV_WILLNEED</c>).</summary>
     public virtual void WillNeed(ulong firstPage, ulong pages)

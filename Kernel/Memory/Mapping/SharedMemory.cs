@@ -49,6 +49,12 @@ internal sealed class SharedMemoryFile : MappableFile
         return Errno.None;
     }
 
+    public override Errno RemoveRange(ulong startByte, ulong endByte)
+    {
+        _space.PunchHole(startByte, endByte);
+        return Errno.None;
+    }
+
     public override void WritePath(ref Core.TextWriter to) => to.Text("/dev/zero (deleted)"u8);
 }
 

@@ -274,7 +274,7 @@ internal sealed partial class MmStruct
         ulong offset = area.PageIndexOf(part.Start) << PageSize.Shift;
         file.Get();
         MmapLock.ReadUnlock();
-        Errno error = file.PunchHole(offset, offset + part.Bytes);
+        Errno error = file.RemoveRange(offset, offset + part.Bytes);
         file.Put();
         MmapLock.ReadLock();
         return error;
