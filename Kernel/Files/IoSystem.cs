@@ -32,6 +32,7 @@ internal sealed class IoSystem
         PtyPairs = new ObjectCache<PtyPair>(memory, "pty"u8);
         PtyMasters = new ObjectCache<PtyMasterFile>(memory, "filp_ptmx"u8);
         MemoryFiles = new ObjectCache<MemoryDeviceFile>(memory, "filp_mem"u8);
+        KernelLogFiles = new ObjectCache<KernelLogFile>(memory, "filp_kmsg"u8);
         ProcFiles = new ObjectCache<ProcOpenFile>(memory, "seq_file"u8);
         ProcInodes = new ObjectCache<ProcInode>(memory, "proc_inode_cache"u8);
         Ptys = new PtyTable(this);
@@ -104,6 +105,8 @@ internal sealed class IoSystem
     internal ObjectCache<PtyMasterFile> PtyMasters { get; }
 
     internal ObjectCache<MemoryDeviceFile> MemoryFiles { get; }
+
+    internal ObjectCache<KernelLogFile> KernelLogFiles { get; }
 
     internal ObjectCache<ProcOpenFile> ProcFiles { get; }
 

@@ -117,5 +117,21 @@ internal sealed class MemoryDeviceFile : OpenFile
             : Errno.ENOTTY;
 
     /// <inheritdoc/>
+    public override bool CanMap => _kind == MemoryDeviceKind.Zero;
+
+    /// <summary><c>/dev/zero</c>: private mappings are anonymous memory, shared ones a fresh piece of shared memory. Linux: <c>mmap_zero</c>.</summary>
+    public override Errno Mmap(VmArea area)
+    {
+        if (_kind != MemoryDeviceKind.Zero)
+            return Errno.ENODEV;
+        if (!area.Has(VmFlags.Shared))
+            return Errno.None;
+        Errno error = area.Mm.System.SetUpSharedAnonymous(area);
+        if (!ReferenceEquals(area.File, this))
+            Put();                                          // the area's reference is the other file's now
+        return error;
+    }
+
+    /// <inheritdoc/>
     protected override void FreeObject() => _io.MemoryFiles.Free(this);
 }
