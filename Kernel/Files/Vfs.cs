@@ -59,6 +59,9 @@ internal sealed class Vfs
     public ObjectCache<FileDescriptorTable> DescriptorTables { get; }
     public ObjectCache<FsContext> FsContexts { get; }
     public ObjectCache<Credentials> CredentialObjects { get; }
+    /// <summary>Memory files without a name; set at boot.</summary>
+    public Tmpfs.ShmemFiles Shmem = null!;
+
     internal ObjectCache<FileLock> FileLockObjects { get; }
     internal ObjectCache<FileLocks> LockLists { get; }
     internal ObjectCache<DirectoryFile> DirectoryFiles { get; }

@@ -20,6 +20,18 @@ internal static class SyscallAreas
         SelectSyscalls.Register(ref builder);
         EventSyscalls.Register(ref builder);
         MemorySyscalls.Register(ref builder);
+        FileOpenSyscalls.Register(ref builder);
+        FileReadWriteSyscalls.Register(ref builder);
+        FileStatSyscalls.Register(ref builder);
+        FileDirectorySyscalls.Register(ref builder);
+        FileLinkSyscalls.Register(ref builder);
+        FileAttributeSyscalls.Register(ref builder);
+        FileDescriptorSyscalls.Register(ref builder);
+        FileMountSyscalls.Register(ref builder);
+        FileSyncSyscalls.Register(ref builder);
+        FileXattrSyscalls.Register(ref builder);
+        FileCopySyscalls.Register(ref builder);
+        FileMemorySyscalls.Register(ref builder);
         return table;
     }
 }

@@ -95,7 +95,7 @@ internal ref struct InitramfsUnpacker
             // The last name of a file that has several carries the data; the names before it are empty.
             if (IsKnownLink(entry, old.Inode!) && entry.Data.IsEmpty)
                 return Errno.None;
-            RemoveFile(parent, old);
+            TmpfsEntries.Remove(old);
         }
         return UnpackNew(entry, parent, name);
     }
@@ -198,11 +198,10 @@ internal ref struct InitramfsUnpacker
             Dentry? child = parent.Children.Find(component, Dentry.HashName(component));
             if (child is null)
             {
-                Errno error = MakeFolder(parent, component, out child);
-                if (error != Errno.None)
+                if (!TmpfsEntries.Make(parent, component, FileMode.Directory | 0x1ED, 0).TryGet(out child, out Errno error))
                     return error;
             }
-            if (!child!.IsDirectory)
+            if (!child.IsDirectory)
                 return Errno.ENOTDIR;
             parent = child;
         }
@@ -218,52 +217,13 @@ internal ref struct InitramfsUnpacker
         return true;
     }
 
-    private Errno MakeFolder(Dentry parent, ReadOnlySpan<byte> name, out Dentry? child)
+    // Adds a name and leaves the folder's time alone: the archive says it, and may have said it already.
+    private static Errno AddName(Dentry parent, scoped ReadOnlySpan<byte> name, TmpfsInode inode, bool isNew)
     {
-        child = null;
-        if (!superblock.MakeInode(FileMode.Directory | 0x1ED, 0, 0, 0).TryGet(out TmpfsInode inode, out Errno error))
-            return error;
-        error = AddName(parent, name, inode, isNew: true);
-        if (error != Errno.None)
-        {
-            inode.Links = 0;
-            inode.Put();
-            return error;
-        }
-        child = parent.Children.Find(name, Dentry.HashName(name));
-        return Errno.None;
-    }
-
-    // Takes over the caller's reference to a new inode on success; an old one gets one more name.
-    private Errno AddName(Dentry parent, scoped ReadOnlySpan<byte> name, TmpfsInode inode, bool isNew)
-    {
-        Dentry? entry = Dentry.Allocate(vfs, superblock, parent, name);
-        if (entry is null)
-            return Errno.ENOMEM;
-        var directory = (TmpfsInode)parent.Inode!;
-        FileTime keep = directory.ModifyTime;
-        directory.EntryAdded();
-        directory.ModifyTime = keep;                         // the archive says the folder's time, and may have said it already
-        if (inode.IsDirectory)
-            directory.Links++;
-        if (!isNew)
-        {
-            inode.Get();
-            inode.Links++;
-        }
-        entry.Attach(inode);
-        entry.Hash();
-        entry.Put();                                         // hashed and pinned: the tree keeps it
-        return Errno.None;
-    }
-
-    private static void RemoveFile(Dentry parent, Dentry entry)
-    {
-        entry.Get();
-        entry.Inode!.Links--;
-        ((TmpfsInode)parent.Inode!).EntryRemoved();
-        entry.Delete();
-        entry.Put();
+        FileTime keep = parent.Inode!.ModifyTime;
+        Result<Dentry> entry = TmpfsEntries.Add(parent, name, inode, isNew);
+        parent.Inode!.ModifyTime = keep;
+        return entry.Error;
     }
 
     // ---- Hard links --------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ internal sealed class TmpfsCaches
     {
         PhysicalMemory memory = pageCache.Memory;
         PageCache = pageCache;
+        MapOperations = new FileMapOperations(pageCache);
         Memory = memory;
         Superblocks = new ObjectCache<TmpfsSuperblock>(memory, "shmem_sb"u8);
         Inodes = new ObjectCache<TmpfsInode>(memory, "shmem_inode_cache"u8);
@@ -18,6 +19,9 @@ internal sealed class TmpfsCaches
     }
 
     public PageCache PageCache { get; }
+
+    /// <summary>What areas that map a tmpfs file do on a fault.</summary>
+    public FileMapOperations MapOperations { get; }
     public PhysicalMemory Memory { get; }
     public ObjectCache<TmpfsSuperblock> Superblocks { get; }
     public ObjectCache<TmpfsInode> Inodes { get; }

@@ -1,6 +1,7 @@
 using System;
 using NanoVm.Core;
 using NanoVm.Memory.Mapping;
+using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Files.Tmpfs;
 
@@ -89,6 +90,20 @@ internal sealed class TmpfsFile : OpenFile
             return Errno.EINVAL;
         Position = target;
         return target;
+    }
+
+    /// <summary>Maps the page cache itself. A sealed file refuses shared mappings that could ever write.</summary>
+    public override Errno Mmap(VmArea area)
+    {
+        if ((inode.Seals & (FileSeals.Write | FileSeals.FutureWrite)) != 0 && area.Has(VmFlags.Shared))
+        {
+            if (area.Has(VmFlags.Write))
+                return Errno.EPERM;
+            area.Flags &= ~VmFlags.MayWrite;                 // mprotect shall not make it writable later
+        }
+        area.Operations = inode.Caches.MapOperations;
+        TouchAtime.Touch(Path);
+        return Errno.None;
     }
 
     public override Errno Synchronize(bool dataOnly) => Errno.None;
@@ -266,7 +281,7 @@ internal sealed class TmpfsFile : OpenFile
         Errno error = Errno.None;
         if ((inode.Seals & FileSeals.Seal) != 0)
             error = Errno.EPERM;
-        else if ((seals & FileSeals.Write) != 0 && (inode.Seals & FileSeals.Write) == 0 && pages.HasWritableMappings)
+        else if ((seals & FileSeals.Write) != 0 && (inode.Seals & FileSeals.Write) == 0 && pages.WritableSharedAreas > 0)
             error = Errno.EBUSY;
         else
             inode.Seals |= seals;

@@ -13,9 +13,6 @@ internal sealed class TmpfsMapping : AddressSpace
     public override ulong SizeBytes => inode.Size;
     public override bool IsShmem => true;
 
-    /// <summary>Does anybody map the file shared and writable?</summary>
-    public bool HasWritableMappings => false;                // AddressSpace has to count them
-
     internal void Initialize(TmpfsInode inode, TmpfsSuperblock superblock)
     {
         this.inode = inode;

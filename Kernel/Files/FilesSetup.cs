@@ -1,0 +1,41 @@
+using System;
+using NanoVm.Core;
+using NanoVm.Files.Tmpfs;
+using NanoVm.Memory.Mapping;
+
+namespace NanoVm.Files;
+
+/// <summary>Builds the file side of the machine at boot: the types, the root mount, the hidden mount of memory files.</summary>
+internal static class FilesSetup
+{
+    /// <summary>Makes the <see cref="Vfs"/> with an empty tmpfs as its root. Called once by <c>Kernel.cs</c>, before the first task.</summary>
+    public static Vfs Build(PageCache pageCache)
+    {
+        var vfs = new Vfs(pageCache.Memory);
+        var caches = new TmpfsCaches(pageCache);
+        var tmpfs = new TmpfsType(caches, "tmpfs"u8, isShared: false);
+        vfs.Register(tmpfs);
+        vfs.Register(new TmpfsType(caches, "ramfs"u8, isShared: false));
+        vfs.Register(new TmpfsType(caches, "devtmpfs"u8, isShared: true));
+        if (vfs.MountRoot(new TmpfsType(caches, "rootfs"u8, isShared: false), "mode=755"u8) != Errno.None)
+            Panic.Now("no memory for the root file system"u8);
+        if (!ShmemFiles.Create(vfs, tmpfs).TryGet(out ShmemFiles shmem, out _))
+            Panic.Now("no memory for the memory files"u8);
+        vfs.Shmem = shmem;
+        return vfs;
+    }
+
+    /// <summary>Mounts a type on a directory of the root file system, which is made if it is not there.</summary>
+    public static Errno MountAt(Vfs vfs, FileSystemType type, ReadOnlySpan<byte> name, MountFlags flags, ReadOnlySpan<byte> options)
+    {
+        Dentry root = vfs.Mounts.Root.Root;
+        Dentry? folder = root.Children.Find(name, Dentry.HashName(name));
+        if (folder is null && !TmpfsEntries.Make(root, name, FileMode.Directory | 0x1ED, 0).TryGet(out folder, out Errno error))
+            return error;
+        if (!type.Create(vfs, null, type.Name, flags, options).TryGet(out Superblock superblock, out error))
+            return error;
+        error = MountOperations.MountSuperblock(vfs, superblock, superblock.Root, new PathRef(vfs.Mounts.Root, folder), flags, type.Name);
+        superblock.Put();
+        return error;
+    }
+}

@@ -1,0 +1,54 @@
+using System;
+using NanoVm.Core;
+
+namespace NanoVm.Files.Tmpfs;
+
+/// <summary>Memory files without a place in the tree: <c>memfd_create</c>, System V segments. (Shared anonymous memory is Memory's own.)</summary>
+/// <remarks>Linux: <c>shmem_file_setup</c>, <c>shm_mnt</c>. They live in a tmpfs of their own that is mounted nowhere and has no limit.</remarks>
+internal sealed class ShmemFiles
+{
+    private readonly Vfs vfs;
+    private readonly TmpfsSuperblock superblock;
+    private readonly Mount mount;
+
+    private ShmemFiles(Vfs vfs, TmpfsSuperblock superblock, Mount mount)
+    {
+        this.vfs = vfs;
+        this.superblock = superblock;
+        this.mount = mount;
+    }
+
+    /// <summary>Makes the hidden mount, at boot.</summary>
+    public static Result<ShmemFiles> Create(Vfs vfs, TmpfsType type)
+    {
+        var options = new TmpfsOptions { Mode = 0x3FF };
+        if (!TmpfsSuperblock.Allocate(vfs, type, MountFlags.None, options).TryGet(out TmpfsSuperblock superblock, out Errno error))
+            return error;
+        Mount? mount = Mount.Allocate(vfs, superblock, superblock.Root, MountFlags.None, default);
+        return mount is null ? Errno.ENOMEM : new ShmemFiles(vfs, superblock, mount);
+    }
+
+    /// <summary>A file of zeros, open for reading and writing, with one reference.</summary>
+    /// <param name="name">What <c>maps</c> and /proc/PID/fd show behind the slash, with " (deleted)" after it.</param>
+    public Result<OpenFile> Open(ReadOnlySpan<byte> name, ulong bytes, uint mode, uint uid, uint gid)
+    {
+        if (bytes > superblock.MaximumSize)
+            return Errno.EINVAL;
+        if (!superblock.MakeInode(FileMode.Regular | mode, uid, gid, 0).TryGet(out TmpfsInode inode, out Errno error))
+            return error;
+        inode.Links = 0;
+        inode.Size = bytes;
+        Dentry? entry = Dentry.Allocate(vfs, superblock, mount.Root, name);
+        if (entry is null)
+        {
+            inode.Put();
+            return Errno.ENOMEM;
+        }
+        entry.Attach(inode);
+        TmpfsFile? file = TmpfsFile.Allocate(superblock.Caches, new PathRef(mount, entry), OpenFlags.ReadWrite | OpenFlags.LargeFile);
+        if (file is not null && inode.GetWriteAccess() == Errno.None)
+            file.CountAsWriter();
+        entry.Put();
+        return file is null ? Errno.ENOMEM : file;
+    }
+}
