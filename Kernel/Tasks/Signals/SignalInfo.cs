@@ -6,7 +6,7 @@ namespace NanoVm.Tasks;
 internal struct SignalInfo
 {
     // Linux: SI_*
-    public const int CodeUser = 0, CodeKernel = 0x80, CodeQueue = -1, CodeTimer = -2, CodeMesgq = -3, CodeAsyncIo = -4, CodeTkill = -6;
+    public const int CodeUser = 0, CodeKernel = 0x80, CodeQueue = -1, CodeTimer = -2, CodeMesgq = -3, CodeAsyncIo = -4, CodeIo = -5, CodeTkill = -6;
     // Linux: SEGV_*, BUS_*, ILL_*, FPE_*, TRAP_*, CLD_*
     public const int SegvMapErr = 1, SegvAccErr = 2, SegvPkuErr = 4;
     public const int BusAdrAln = 1, BusAdrErr = 2, BusObjErr = 3;
