@@ -278,6 +278,19 @@ FUNCTION cpu_restore_state
     fxrstor64 [rdi]
     ret
 
+; Which vector registers the entries save into the frame: bit n for xmm n.
+%macro XMM_MASK 1-*
+  %assign xmm_mask 0
+  %rep %0
+    %assign xmm_mask xmm_mask | (1 << %1)
+    %rotate 1
+  %endrep
+%endmacro
+FUNCTION cpu_saved_xmm
+    XMM_MASK SAVED_XMM
+    mov eax, xmm_mask
+    ret
+
 ; 16 bytes an instruction: half the instructions of REP STOSQ.
 FUNCTION cpu_zero_page
     xorps xmm0, xmm0

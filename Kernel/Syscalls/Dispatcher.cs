@@ -20,5 +20,9 @@ internal sealed class Dispatcher : SystemCallEntry
         // rt_sigreturn and execve have put a whole frame in place; their register must stay as it is.
         if (!result.KeepsFrame)
             frame.Rax = (ulong)result.Value;
+
+        // A restart code is settled on the way out and may never reach the program, though the signal be gone by now.
+        if (result.Value is <= -(long)Errno.ERESTARTSYS and >= -(long)Errno.ERESTART_RESTARTBLOCK)
+            task.SignalPending = true;
     }
 }

@@ -32,6 +32,7 @@ internal static class SyscallAreas
         FileXattrSyscalls.Register(ref builder);
         FileCopySyscalls.Register(ref builder);
         FileMemorySyscalls.Register(ref builder);
+        SignalSyscalls.Register(ref builder);
         return table;
     }
 }

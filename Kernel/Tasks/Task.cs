@@ -69,6 +69,9 @@ internal sealed unsafe class Task : TaskFiles
     /// <summary>This thread must take part in a group stop. Linux: <c>JOBCTL_STOP_PENDING</c>.</summary>
     public bool StopPending;
 
+    /// <summary>This thread has taken a stop signal that no SIGCONT has cancelled since. Linux: <c>JOBCTL_STOP_DEQUEUED</c>.</summary>
+    public bool StopDequeued;
+
     // --- threads library ---
 
     /// <summary>Where to write 0 and wake a futex when the thread ends; zero when not asked for.</summary>

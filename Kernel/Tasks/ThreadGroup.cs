@@ -97,6 +97,18 @@ internal sealed class ThreadGroup
 
     // --- signals ---
 
+    /// <summary>Guards what is pending here and for each thread, the signal actions, and stopping. Inside of the task-list lock.</summary>
+    public SpinLock SignalLock;
+
+    /// <summary>Objects queued for the process and its threads; limited by RLIMIT_SIGPENDING. Under <see cref="SignalLock"/>.</summary>
+    public int QueuedSignals;
+
+    /// <summary>The signal of a stop that is not complete yet. Under <see cref="SignalLock"/>.</summary>
+    public int PendingStopCode;
+
+    /// <summary>The parent has still to hear that the process goes on. Linux: <c>SIGNAL_CLD_CONTINUED</c>. Under <see cref="SignalLock"/>.</summary>
+    public bool ContinueReport;
+
     /// <summary>Signals sent to the process; any thread may take them.</summary>
     public PendingSignals SharedPending;
 

@@ -200,4 +200,8 @@ internal static unsafe class Cpu
 
     [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_early_heap_end")]
     public static extern byte* EarlyHeapEnd();
+
+    /// <summary>The vector registers that the entry stubs save into the <see cref="TrapFrame"/>: bit n for xmm n.</summary>
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_saved_xmm")]
+    public static extern uint SavedXmm();
 }

@@ -5,7 +5,8 @@ namespace NanoVm.Core;
 /// <summary>The FPU, SSE, AVX and protection-key registers of a thread, in the form that XSAVE writes.</summary>
 /// <remarks>
 /// Linux: <c>struct fpu</c>, <c>xstate</c>. Intel SDM volume 1, chapter 13. The size is what CPUID says. While its thread is in the
-/// kernel, the low 16 bytes of each xmm register are in the <see cref="TrapFrame"/>; the area and the registers have garbage there.
+/// kernel, the low 16 bytes of those xmm registers that the kernel itself uses are in the <see cref="TrapFrame"/>; the area and the registers
+/// have garbage there.
 /// </remarks>
 internal static unsafe class FpuState
 {
@@ -15,6 +16,7 @@ internal static unsafe class FpuState
     public const int LegacyBytes = 512;
     public const int HeaderBytes = 64;
     public const int ControlWordOffset = 0;
+    public const int StatusWordOffset = 2;
     public const int MxcsrOffset = 24;
     public const int MxcsrMaskOffset = 28;
     public const int XmmOffset = 160;
@@ -132,6 +134,34 @@ internal static unsafe class FpuState
         SaveCurrent();
         for (ulong i = 0; i < AreaBytes / 8; i++)
             ((ulong*)area)[i] = ((ulong*)thread.FpuArea)[i];
+    }
+
+    /// <summary>
+    /// Puts the xmm registers that the kernel itself uses, which are in the frame, over the stale ones of a saved area (512 bytes are enough).
+    /// </summary>
+    public static void TakeFromFrame(byte* area, in TrapFrame frame)
+    {
+        uint saved = Cpu.SavedXmm();
+        fixed (byte* xmm = frame.Xmm)
+        {
+            for (int i = 0; i < 16; i++)
+            {
+                if ((saved & (1u << i)) == 0)
+                    continue;
+                *(ulong*)(area + XmmOffset + i * 16) = *(ulong*)(xmm + i * 16);
+                *(ulong*)(area + XmmOffset + i * 16 + 8) = *(ulong*)(xmm + i * 16 + 8);
+            }
+        }
+    }
+
+    /// <summary>Control and status words of the running thread: which floating-point condition was raised.</summary>
+    public static void ReadControl(out ushort control, out ushort status, out uint mxcsr)
+    {
+        SaveCurrent();
+        byte* area = PerCpu.Current.FpuArea;
+        control = *(ushort*)(area + ControlWordOffset);
+        status = *(ushort*)(area + StatusWordOffset);
+        mxcsr = *(uint*)(area + MxcsrOffset);
     }
 
     /// <summary>Says that <paramref name="area"/> gets another use or another content: registers that were loaded from it are stale.</summary>

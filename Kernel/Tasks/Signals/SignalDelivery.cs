@@ -116,7 +116,7 @@ internal static partial class Signals
                 // Linux: show_unhandled_signals. On the log only, a program's output is its own.
                 Log.Info($"{task.Name}[{task.Pid}]: signal {info.Signal} code {info.Code} at {info.Address} ip {frame.Rip:x} sp {frame.Rsp:x}");
             }
-            if (task.System.DumpCore(task, ref frame, info))
+            if (CoreDump.Write(task, ref frame, info))
                 code |= CoreDumped;
         }
         DoExit.GroupExit(task, code);

@@ -27,7 +27,7 @@ internal static unsafe class SignalFrame
         }
         ulong stateBytes = FpuState.AreaBytes;
         bool extended = stateBytes > FpuState.LegacyBytes;
-        ulong fpu = (stack - stateBytes - (extended ? SignalFrameFormat.FpuMagic2Bytes : 0)) & ~(ulong)(SignalFrameFormat.FpuAlignment - 1);
+        ulong fpu = (stack - stateBytes - (extended ? (ulong)SignalFrameFormat.FpuMagic2Bytes : 0)) & ~(ulong)(SignalFrameFormat.FpuAlignment - 1);
         ulong start = ((fpu - SignalFrameFormat.Bytes) & ~15UL) - 8;
         // A handler that overflows its alternate stack must not write into what lies below it.
         if (onStack && !SignalStack.Holds(task, start))
@@ -118,8 +118,7 @@ internal static unsafe class SignalFrame
         byte* head = stackalloc byte[headBytes];
         int count = extended ? headBytes : FpuState.LegacyBytes;
         new ReadOnlySpan<byte>(task.FpuArea, count).CopyTo(new Span<byte>(head, count));
-        fixed (byte* xmm = frame.Xmm)
-            new ReadOnlySpan<byte>(xmm, TrapFrame.XmmBytes).CopyTo(new Span<byte>(head + FpuState.XmmOffset, TrapFrame.XmmBytes));
+        FpuState.TakeFromFrame(head, frame);
         if (extended)
         {
             *(ulong*)(head + FpuState.LegacyBytes) |= FpuState.X87 | FpuState.Sse;

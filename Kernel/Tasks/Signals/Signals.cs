@@ -50,6 +50,13 @@ internal static partial class Signals
     /// <summary>The same, and no handler can save the program. Linux: <c>force_fatal_sig</c>.</summary>
     public static void ForceFatal(Task task, in SignalInfo info) => Force(task, info, alwaysDefault: true);
 
+    /// <summary>Sends a signal of the kernel's own to a thread: SIGPIPE, SIGXFSZ. Linux: <c>send_sig</c>.</summary>
+    public static void SendKernel(Task task, int signal) => _ = SendToThread(task, FromKernel(signal));
+
+    /// <summary>The most bytes that a signal frame takes, alignment included. AT_MINSIGSTKSZ. Linux: <c>get_sigframe_size</c>.</summary>
+    public static ulong FrameBytes => (SignalFrameFormat.Bytes + FpuState.AreaBytes + SignalFrameFormat.FpuMagic2Bytes
+        + SignalFrameFormat.FpuAlignment + 16 + 15) & ~15UL;
+
     /// <summary>A signal of the kernel's own with nothing more to say. Linux: <c>SEND_SIG_PRIV</c>.</summary>
     public static SignalInfo FromKernel(int signal)
     {
