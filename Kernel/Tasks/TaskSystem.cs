@@ -32,6 +32,9 @@ internal sealed unsafe partial class TaskSystem
     /// <summary>Process 1; null before it is made.</summary>
     public ThreadGroup? Init;
 
+    /// <summary>Process 2, the parent of kernel threads; null before it runs.</summary>
+    public ThreadGroup? KernelThreadParent;
+
     /// <summary>The boot thread, later idle.</summary>
     public Task Idle = null!;
 

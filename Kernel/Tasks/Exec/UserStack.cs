@@ -129,7 +129,7 @@ internal static class UserStack
         Add(vector, ref n, AuxiliaryKey.Secure,
             task.Credentials.Uid != task.Credentials.EffectiveUid || task.Credentials.Gid != task.Credentials.EffectiveGid ? 1ul : 0);
         Add(vector, ref n, AuxiliaryKey.Random, random.Value);
-        Add(vector, ref n, AuxiliaryKey.HardwareCapabilities2, 0);
+        Add(vector, ref n, AuxiliaryKey.HardwareCapabilities2, HasFsGsBase() ? 2ul : 0);
         Add(vector, ref n, AuxiliaryKey.ExecFileName, fileName.Value);
         Add(vector, ref n, AuxiliaryKey.Platform, platform.Value);
         Add(vector, ref n, AuxiliaryKey.Null, 0);
@@ -142,6 +142,9 @@ internal static class UserStack
         Cpu.CpuId(1, 0, registers);
         return registers[3];
     }
+
+    /// <summary>Programs may use RDFSBASE and its family. Linux: <c>HWCAP2_FSGSBASE</c>.</summary>
+    private static bool HasFsGsBase() => (Cpu.ReadCr4() & (1ul << 16)) != 0;
 
     private static void Add(Span<ulong> vector, ref int n, ulong key, ulong value)
     {
