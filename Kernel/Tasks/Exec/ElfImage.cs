@@ -36,6 +36,9 @@ internal ref struct ElfImage
     /// <summary>The entry point.</summary>
     public VirtAddr Entry;
 
+    /// <summary>One past the last byte of all segments.</summary>
+    public readonly VirtAddr End => _end;
+
     /// <summary>Where the program headers can be read; zero when no segment holds them.</summary>
     public readonly VirtAddr ProgramHeaders => _headers;
 
@@ -191,29 +194,12 @@ internal ref struct ElfImage
             while (left > 0)
             {
                 int count = (int)Math.Min(left, (ulong)zeros.Length);
-                Errno error = _mm.AccessRemote(at, zeros[..count], write: true);
-                if (error != Errno.None)
-                    return error;
+                if (_mm.AccessRemote(at, zeros[..count], write: true) != (ulong)count)
+                    return Errno.EFAULT;
                 at += (ulong)count;
                 left -= (ulong)count;
             }
         }
-        return Errno.None;
-    }
-
-    /// <summary>Where the heap starts.</summary>
-    public readonly Errno SetBreak(in ElfFile elf, bool hasInterpreter, bool randomize)
-    {
-        const ulong HeapRandomBytes = 0x0200_0000;
-        VirtAddr start = _end.PageUp();
-        if (randomize)
-        {
-            if (elf.Header.Type == ElfHeader.TypeShared && !hasInterpreter)
-                start = new VirtAddr(UserSpace.End / 3 * 2 & ~PageSize.Mask);
-            start += Core.Random.Next() % (HeapRandomBytes >> PageSize.Shift) << PageSize.Shift;
-        }
-        _mm.StartBreak = start;
-        _mm.Break = start;
         return Errno.None;
     }
 

@@ -18,8 +18,6 @@ namespace NanoVm.Tasks;
 /// </remarks>
 internal static class ElfLoader
 {
-    /// <summary>Linux: <c>ELF_ET_DYN_BASE</c>: two thirds of user space.</summary>
-    private const ulong DynamicBase = UserSpace.End / 3 * 2 & ~PageSize.Mask;
     private const int PathMaximum = 4096;
 
     /// <summary>Fills <see cref="ExecPlan.Mm"/>, <see cref="ExecPlan.Entry"/> and <see cref="ExecPlan.StackPointer"/>.</summary>
@@ -75,7 +73,9 @@ internal static class ElfLoader
     private static Errno Build(Task task, in ElfFile program, in ElfFile interpreter, scoped ref ExecPlan plan)
     {
         MemorySystem memory = task.System.Memory;
-        MmStruct? mm = MmStruct.Allocate(memory);
+        bool randomize = (task.Personality & Personalities.AddressNoRandomize) == 0;
+        bool legacy = (task.Personality & Personalities.AddressCompatLayout) != 0;
+        MmStruct? mm = MmStruct.AllocateForExec(memory, task.Limits.Soft(Resource.Stack), legacy, randomize);
         if (mm is null)
             return Errno.ENOMEM;
         plan.Mm = mm;
@@ -83,23 +83,17 @@ internal static class ElfLoader
         file.Get();
         mm.ExeFile = file;
 
-        bool randomize = memory.RandomizeVaSpace != 0 && (task.Personality & Personalities.AddressNoRandomize) == 0;
-        bool legacy = (task.Personality & Personalities.AddressCompatLayout) != 0;
-        mm.PickMmapLayout(task.Limits.Soft(Resource.Stack), legacy, randomize);
-        Errno error = UserStack.Prepare(task, mm, StackIsExecutable(program), randomize, ref plan);
+        Errno error = UserStack.Prepare(mm, StackIsExecutable(program), ref plan);
         if (error != Errno.None)
             return error;
 
         // Linux has thrown the old program away by now; what is wrong from here on kills the task.
         plan.MustDie = true;
         var image = new ElfImage(task, mm);
-        error = image.Map(program, file, BiasOf(program, interpreter, randomize), isInterpreter: false);
+        error = image.Map(program, file, PlaceOf(mm, program, interpreter), isInterpreter: false);
         if (error != Errno.None)
             return error;
-        error = image.SetBreak(program, hasInterpreter: interpreter.ProgramHeaders is not null,
-            randomize && memory.RandomizeVaSpace > 1);
-        if (error != Errno.None)
-            return error;
+        mm.PlaceHeap(image.End, isLoader: program.Header.Type == ElfHeader.TypeShared && interpreter.ProgramHeaders is null);
 
         VirtAddr interpreterBase = default;
         plan.Entry = image.Entry;
@@ -116,7 +110,7 @@ internal static class ElfLoader
             return Errno.EINVAL;
         if ((task.Personality & Personalities.MmapPageZero) != 0)
             MapPageZero(mm);
-        error = UserStack.Fill(task, mm, program, image, interpreterBase, randomize, ref plan);
+        error = UserStack.Fill(task, mm, program, image, interpreterBase, ref plan);
         if (error != Errno.None)
             return error;
         plan.MustDie = false;
@@ -134,18 +128,9 @@ internal static class ElfLoader
     }
 
     /// <summary>Where a position-independent program goes; zero lets mmap choose.</summary>
-    private static VirtAddr BiasOf(in ElfFile program, in ElfFile interpreter, bool randomize)
-    {
-        if (program.Header.Type != ElfHeader.TypeShared || interpreter.ProgramHeaders is null)
-            return default;
-        ulong place = DynamicBase;
-        if (randomize)
-            place += (Core.Random.Next() & ((1ul << 28) - 1)) << PageSize.Shift;
-        ulong alignment = program.MaximumAlignment();
-        if (alignment != 0)
-            place &= ~(alignment - 1);
-        return new VirtAddr(place);
-    }
+    private static VirtAddr PlaceOf(MmStruct mm, in ElfFile program, in ElfFile interpreter)
+        => program.Header.Type == ElfHeader.TypeShared && interpreter.ProgramHeaders is not null
+            ? mm.PieBase(program.MaximumAlignment()) : default;
 
     /// <summary>For programs that expect zeros at address 0, as SVr4 had it; no error when it is refused.</summary>
     private static void MapPageZero(MmStruct mm)

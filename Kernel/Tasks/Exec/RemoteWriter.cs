@@ -48,8 +48,8 @@ internal ref struct RemoteWriter
 
     public Errno Flush()
     {
-        if (_used > 0 && _error == Errno.None)
-            _error = _mm.AccessRemote(_start, _buffer[.._used], write: true);
+        if (_used > 0 && _error == Errno.None && _mm.AccessRemote(_start, _buffer[.._used], write: true) != (ulong)_used)
+            _error = Errno.ENOMEM;
         _start += (ulong)_used;
         _used = 0;
         return _error;

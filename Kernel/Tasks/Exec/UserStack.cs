@@ -26,30 +26,15 @@ internal static class UserStack
 {
     private const int VectorPairs = 20;
 
-    /// <summary>Makes the stack area, large enough for what exec writes.</summary>
-    public static Errno Prepare(Task task, MmStruct mm, bool executable, bool randomize, scoped ref ExecPlan plan)
+    /// <summary>Makes the stack area and writes the strings at its top.</summary>
+    public static Errno Prepare(MmStruct mm, bool executable, scoped ref ExecPlan plan)
     {
-        VirtAddr top = mm.TaskSize;
-        if (randomize)
-            top -= (Core.Random.Next() & 0x3f_ffff) << PageSize.Shift;
-        ulong strings = StringBytes(plan);
-        ulong pointers = ((ulong)plan.ArgumentCount + (ulong)plan.Environment.Count + 3 + (2 * VectorPairs)) * sizeof(ulong);
-        ulong needed = (strings + pointers + 8192 + 1024 + PageSize.Mask) & ~PageSize.Mask;
-        Errno error = mm.SetupStack(top, task.Limits.Soft(Resource.Stack), executable, needed);
+        Errno error = mm.SetupStack(executable, out VirtAddr top);
         if (error != Errno.None)
             return error;
-        mm.StartStack = top - 8 - strings;
-        return Errno.None;
-    }
-
-    private static ulong StringBytes(in ExecPlan plan)
-        => (ulong)plan.FileName.Length + (ulong)plan.Environment.Bytes + (ulong)(plan.Arguments.Bytes - plan.FirstArgument) + (ulong)plan.Prefix.Length;
-
-    /// <summary>Writes everything and sets the bounds that <c>/proc</c> shows.</summary>
-    public static Errno Fill(
-        Task task, MmStruct mm, in ElfFile program, in ElfImage image, VirtAddr interpreterBase, bool randomize, scoped ref ExecPlan plan)
-    {
-        VirtAddr strings = mm.StartStack;                       // as Prepare has left it: the lowest string
+        ulong bytes = (ulong)plan.FileName.Length + (ulong)plan.Environment.Bytes + (ulong)(plan.Arguments.Bytes - plan.FirstArgument)
+            + (ulong)plan.Prefix.Length;
+        VirtAddr strings = top - 8 - bytes;                     // from the lowest on: the stack grows once
         var writer = new RemoteWriter(mm, strings, stackalloc byte[RemoteWriter.BufferBytes]);
         writer.Bytes(plan.Prefix);
         Store(ref writer, plan.Arguments, plan.FirstArgument);
@@ -58,31 +43,31 @@ internal static class UserStack
         mm.EnvironmentStart = writer.Position;
         Store(ref writer, plan.Environment, 0);
         mm.EnvironmentEnd = writer.Position;
-        VirtAddr fileName = writer.Position;
         writer.Bytes(plan.FileName);
-        Errno error = writer.Flush();
-        if (error != Errno.None)
-            return error;
+        error = writer.Flush();
+        return error == Errno.None ? mm.FinishStack() : error;
+    }
 
-        ulong place = strings.Value;
-        if (randomize)
-            place -= Core.Random.Next() & 8191;
-        place &= ~15ul;
+    /// <summary>Writes the rest and keeps the auxiliary vector for <c>/proc</c>.</summary>
+    public static Errno Fill(
+        Task task, MmStruct mm, in ElfFile program, in ElfImage image, VirtAddr interpreterBase, scoped ref ExecPlan plan)
+    {
+        ulong place = mm.AlignStack(mm.ArgumentStart).Value;
         place -= 7;
         var platform = new VirtAddr(place);
         place -= 16;
         var random = new VirtAddr(place);
         Span<byte> seed = stackalloc byte[16];
         Core.Random.Fill(seed);
-        writer.MoveTo(random);
+        var writer = new RemoteWriter(mm, random, stackalloc byte[RemoteWriter.BufferBytes]);
         writer.Bytes(seed);
         writer.Bytes("x86_64\0"u8);
-        error = writer.Flush();
+        Errno error = writer.Flush();
         if (error != Errno.None)
             return error;
 
         Span<ulong> vector = stackalloc ulong[2 * VectorPairs];
-        int used = BuildVector(task, program, image, interpreterBase, fileName, platform, random, vector);
+        int used = BuildVector(task, program, image, interpreterBase, mm.EnvironmentEnd, platform, random, vector);
         vector = vector[..used];
         ulong words = 1 + (ulong)plan.ArgumentCount + 1 + (ulong)plan.Environment.Count + 1 + (ulong)used;
         place = (place - (words * sizeof(ulong))) & ~15ul;
