@@ -110,14 +110,22 @@ internal sealed unsafe partial class TaskSystem
     }
 
     /// <summary>Makes the boot thread the idle task of this processor: from here on there is a current task.</summary>
-    public void AdoptBootThread(VirtAddr stackBottom, VirtAddr stackTop)
+    public void AdoptBootThread()
     {
-        Task idle = AllocateTask() ?? throw null!;
-        ThreadGroup group = AllocateGroup() ?? throw null!;
+        Task? idle = AllocateTask();
+        ThreadGroup? group = AllocateGroup();
+        if (idle is null || group is null)
+        {
+            Panic.Now("too little memory for the first task"u8);
+            return;
+        }
         idle.Flags = TaskFlags.KernelThread | TaskFlags.Idle;
         idle.SetName("swapper"u8);
-        idle.KernelStackBottom = stackBottom;
-        idle.KernelStackTop = stackTop;
+        idle.KernelStackBottom = new VirtAddr(Cpu.BootStack());
+        idle.KernelStackTop = new VirtAddr(Cpu.BootStackTop());
+        idle.Limits = group.Limits;
+        group.Limits.InitializeDefaults((ulong)MaximumTasks);
+        idle.Credentials.InitializeAsRoot();
         idle.Group = group.Get();
         idle.ActiveMm = Memory.InitMm.Grab();
         idle.State = ThreadState.Running;
@@ -126,6 +134,24 @@ internal sealed unsafe partial class TaskSystem
         Scheduler.SetIdle(idle);
         PerCpu.SetCurrent(idle);
         PerCpu.Scheduler = Scheduler;
+    }
+
+    /// <summary>The boot thread's life from now on: sleep until an interrupt, let others run.</summary>
+    public void RunIdle()
+    {
+        while (true)
+        {
+            _ = Interrupts.Disable();
+            if (PerCpu.NeedReschedule)
+            {
+                Scheduler.Schedule();
+                Interrupts.Enable();
+            }
+            else
+            {
+                Interrupts.EnableAndHalt();
+            }
+        }
     }
 
     // ---- Objects --------------------------------------------------------------------------------------------------------------------

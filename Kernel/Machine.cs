@@ -1,0 +1,139 @@
+using System;
+using NanoVm.Core;
+using NanoVm.Core.Boot;
+using NanoVm.Files;
+using NanoVm.Files.Initramfs;
+using NanoVm.Files.Tmpfs;
+using NanoVm.Hal;
+using NanoVm.Memory.Mapping;
+using NanoVm.Memory.Physical;
+using NanoVm.Memory.Virtual;
+using NanoVm.Syscalls;
+using NanoVm.Tasks;
+
+namespace NanoVm;
+
+/// <summary>The machine: the root from which a debugger reaches every object, and the order in which they are built.</summary>
+internal sealed unsafe class Machine
+{
+    private const int TerminalVector = 0x24;
+
+    public CpuFeatures Features;
+    public KernelTables Tables = null!;
+    public PhysicalMemory Physical = null!;
+    public MemorySystem Memory = null!;
+    public PageCache PageCache = null!;
+    public LogBuffer MessageLog = null!;
+    public LocalApic Apic = null!;
+    public Clock Clock = null!;
+    public TimerQueue Timers = null!;
+    public Uart16550 Terminal = null!;
+    public InterruptTable InterruptHandlers = null!;
+    public TaskSystem Tasks = null!;
+    public SyscallTable Calls = null!;
+    public Vfs Vfs = null!;
+    public TmpfsCaches Tmpfs = null!;
+
+    /// <summary>Processor, page tables, frames, object caches.</summary>
+    public void BuildMemory(in BootInfo info)
+    {
+        Features = Processor.Initialize();
+        var boot = new BootMemory();
+        BootHeap.Install(new BootMemoryHeap(boot));
+        BootMemorySource.Fill(boot, info);
+        Tables = KernelTables.Build(info, boot, Features);
+        Physical = new PhysicalMemory(boot, new FrameTable((PageFrame*)KernelLayout.FrameDescriptors), Tables.Root);
+        Memory = new MemorySystem(Physical, Tables.Root, pagingLevels: 4);
+        PageCache = new PageCache(Physical);
+        if (CommandLine.Has(info.CommandLine, "norandmaps"u8))
+            Memory.RandomizeVaSpace = 0;
+    }
+
+    /// <summary>Log, interrupts, clocks, serial lines, screen.</summary>
+    public void BuildDevices(in BootInfo info)
+    {
+        MessageLog = new LogBuffer();
+        MessageLog.Install();
+        MessageLog.AddSink(new SerialLog(), replay: false);
+        Apic = new LocalApic(Tables.MapDevice(LocalApic.RegistersAddress, PageSize.Bytes));
+        Apic.Enable();
+        var ioApic = new IoApic(Tables.MapDevice(IoApic.RegistersAddress, PageSize.Bytes));
+        ioApic.Enable();
+        Clock = new Clock(info.StartTsc, Apic);
+        Time.Install(Clock);
+        InterruptHandlers = new InterruptTable(Apic);
+        InterruptHandlers.Install();
+        Timers = new TimerQueue(Apic, Clock, InterruptHandlers);
+        SeedRandom(info);
+
+        Log.Info($"NanoVM 6.1.0-nanovm, command line: {info.CommandLine}");
+        Log.Info($"memory: {Physical.Frames.FreeFrames.Bytes >> 10} KiB free of {Physical.Frames.TotalFrames.Bytes >> 10} KiB");
+        Log.Info($"clock: TSC {Clock.TscHertz} Hz, APIC timer {Clock.ApicHertz} Hz");
+
+        Terminal = new Uart16550(Uart16550.Com1);
+        InterruptHandlers.Set(TerminalVector, Terminal);
+        ioApic.RouteIsa(Uart16550.Com1Interrupt, TerminalVector, Apic.Number);
+        Terminal.EnableInterrupts();
+        if (info.Framebuffer.IsPresent)
+        {
+            VirtAddr pixels = Tables.MapDevice(new PhysAddr(info.Framebuffer.Address), (ulong)info.Framebuffer.Pitch * info.Framebuffer.Height,
+                writeCombining: true);
+            MessageLog.AddSink(new FramebufferConsole(pixels, info.Framebuffer), replay: true);
+        }
+    }
+
+    /// <summary>Scheduler, the table of system calls, the traps' other end.</summary>
+    public void BuildTasks()
+    {
+        Tasks = new TaskSystem(Memory, Timers) { Power = new PowerOff(Terminal) };
+        Tasks.AdoptBootThread();
+        Calls = SyscallAreas.Build();
+        PerCpu.Hooks = new TaskTrapHooks(Tasks, new Dispatcher(Calls));
+        Tasks.Load.StartCounting();
+    }
+
+    /// <summary>The root file system from the initramfs, devices, <c>/proc</c>.</summary>
+    public void BuildFiles(in BootInfo info)
+    {
+        Vfs = new Vfs(Physical);
+        Tmpfs = new TmpfsCaches(PageCache);
+        var type = new TmpfsType(Tmpfs, "tmpfs"u8, false);
+        Vfs.Register(type);
+        if (Vfs.MountRoot(type, "mode=755"u8) != Errno.None)
+            Panic.Now("the root file system cannot be made"u8);
+        foreach (BootRange module in info.Modules)
+        {
+            var bytes = new ReadOnlySpan<byte>(DirectMap.Pointer(new PhysAddr(module.Start)), (int)(module.End - module.Start));
+            Errno error = InitramfsUnpacker.Unpack(Vfs, bytes, out int count);
+            if (error != Errno.None)
+                Log.Warn($"the initramfs is damaged: error {error}");
+            Log.Info($"initramfs: {count} files from {bytes.Length >> 10} KiB");
+        }
+        Tasks.Vfs = Vfs;
+    }
+
+    /// <summary>Process 1 and the kernel's own threads; they run when the boot thread becomes idle.</summary>
+    public void BuildInit(in BootInfo info)
+    {
+        ReadOnlySpan<byte> path = CommandLine.ValueOf(info.CommandLine, "init"u8);
+        if (KernelThreads.Create(Tasks, "init"u8, new InitProcess(Tasks, path), out _) != Errno.None
+            || KernelThreads.Create(Tasks, "kthreadd"u8, new KernelThreadCollector(), out _) != Errno.None)
+        {
+            Panic.Now("too little memory to start"u8);
+        }
+    }
+
+    private void SeedRandom(in BootInfo info)
+    {
+        var generator = new RandomGenerator();
+        for (int i = 0; i < 8; i++)
+        {
+            ulong value;
+            if (Features.HasRdrand && Cpu.ReadRandom(&value) != 0)
+                generator.AddSeed(value);
+            generator.AddSeed(Cpu.ReadTsc());
+        }
+        generator.AddSeed(info.StartTsc);
+        Core.Random.Install(generator);
+    }
+}
