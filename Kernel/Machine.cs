@@ -2,7 +2,11 @@ using System;
 using NanoVm.Core;
 using NanoVm.Core.Boot;
 using NanoVm.Files;
+using NanoVm.Files.Devices;
 using NanoVm.Files.Initramfs;
+using NanoVm.Files.Proc;
+using NanoVm.Files.Proc.Machine;
+using NanoVm.Files.Terminal;
 using NanoVm.Files.Tmpfs;
 using NanoVm.Hal;
 using NanoVm.Memory.Mapping;
@@ -32,7 +36,7 @@ internal sealed unsafe class Machine
     public TaskSystem Tasks = null!;
     public SyscallTable Calls = null!;
     public Vfs Vfs = null!;
-    public TmpfsCaches Tmpfs = null!;
+    public IoSystem Io = null!;
 
     /// <summary>Processor, page tables, frames, object caches.</summary>
     public void BuildMemory(in BootInfo info)
@@ -95,12 +99,8 @@ internal sealed unsafe class Machine
     /// <summary>The root file system from the initramfs, devices, <c>/proc</c>.</summary>
     public void BuildFiles(in BootInfo info)
     {
-        Vfs = new Vfs(Physical);
-        Tmpfs = new TmpfsCaches(PageCache);
-        var type = new TmpfsType(Tmpfs, "tmpfs"u8, false);
-        Vfs.Register(type);
-        if (Vfs.MountRoot(type, "mode=755"u8) != Errno.None)
-            Panic.Now("the root file system cannot be made"u8);
+        Vfs = FilesSetup.Build(PageCache);
+        Tasks.Vfs = Vfs;
         foreach (BootRange module in info.Modules)
         {
             var bytes = new ReadOnlySpan<byte>(DirectMap.Pointer(new PhysAddr(module.Start)), (int)(module.End - module.Start));
@@ -109,7 +109,15 @@ internal sealed unsafe class Machine
                 Log.Warn($"the initramfs is damaged: error {error}");
             Log.Info($"initramfs: {count} files from {bytes.Length >> 10} KiB");
         }
-        Tasks.Vfs = Vfs;
+
+        Io = new IoSystem(Physical, Vfs, new TaskJobControl(Tasks));
+        Tasks.NamelessFiles = Io.EventFileSystem;
+        _ = new MachineFiles(Io, Memory, PageCache, Clock, info.CommandLine);
+        var terminal = new SerialTty(Io, Terminal, new WindowSize { Rows = 24, Columns = 80 });
+        TmpfsCaches caches = ((TmpfsType)Vfs.FindType("tmpfs"u8)!).Caches;
+        Memory.SharedMemory = new SharedMemory(Memory, PageCache, caches.MapOperations);
+        var devices = new DeviceFileSystem(Io, caches, terminal);
+        devices.Mount();
     }
 
     /// <summary>Process 1 and the kernel's own threads; they run when the boot thread becomes idle.</summary>

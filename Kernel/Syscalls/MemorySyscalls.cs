@@ -49,7 +49,7 @@ internal static unsafe class MemorySyscalls
 
         if ((flags & MapFlags.Anonymous) == 0)
         {
-            if (a.Task.Files.Get(a.Int4) is not { } file)
+            if (a.Task.Files.GetFile(a.Int4) is not { } file)
                 return Errno.EBADF;
             SysResult result = (flags & MapFlags.HugeTlb) != 0 ? Errno.EINVAL : MapAndPopulate(MmOf(ref a), ref request, file);
             file.Put();
