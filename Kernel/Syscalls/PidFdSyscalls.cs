@@ -107,8 +107,9 @@ internal static unsafe class PidFdSyscalls
         entry.Put();
         if (file is null)
             return error;
-        SysResult result = task.Files.Add(task, file, CloseOnExec.Yes);
-        file.Put();
+        Result<int> result = task.Files.Add(task, file, CloseOnExec.Yes);
+        if (!result.IsOk)
+            file.Put();
         return result;
     }
 }

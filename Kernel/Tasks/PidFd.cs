@@ -16,7 +16,8 @@ internal sealed class PidFd : OpenFile
         if (!Create(task, entry, nonBlocking).TryGet(out PidFd file, out Errno error))
             return error;
         Result<int> descriptor = task.Files.Add(task, file, CloseOnExec.Yes);
-        file.Put();
+        if (!descriptor.IsOk)
+            file.Put();
         return descriptor;
     }
 

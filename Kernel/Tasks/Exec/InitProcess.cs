@@ -61,7 +61,7 @@ internal sealed unsafe class InitProcess : KernelThreadWork
             return;
         }
         for (int i = 0; i < 3; i++)
-            _ = self.Files.Add(self, console, CloseOnExec.No);
+            _ = self.Files.Add(self, console.GetFile(), CloseOnExec.No);
         console.Put();
     }
 
