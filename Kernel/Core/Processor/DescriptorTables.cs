@@ -6,7 +6,6 @@ internal static unsafe class DescriptorTables
 {
     private const ulong KernelCodeDescriptor = 0x00af_9b00_0000_ffff;
     private const ulong KernelDataDescriptor = 0x00cf_9300_0000_ffff;
-    private const ulong User32CodeDescriptor = 0x00cf_fb00_0000_ffff;
     private const ulong UserDataDescriptor = 0x00cf_f300_0000_ffff;
     private const ulong UserCodeDescriptor = 0x00af_fb00_0000_ffff;
 
@@ -34,7 +33,7 @@ internal static unsafe class DescriptorTables
         byte* taskState = Cpu.TaskState();
         gdt[Selectors.KernelCode / 8] = KernelCodeDescriptor;
         gdt[Selectors.KernelData / 8] = KernelDataDescriptor;
-        gdt[Selectors.User32Code / 8] = User32CodeDescriptor;
+        // The place of 32-bit user code stays empty: no program can leave 64-bit mode, so no SYSCALL ever comes from there.
         gdt[Selectors.UserData / 8] = UserDataDescriptor;
         gdt[Selectors.UserCode / 8] = UserCodeDescriptor;
         ulong address = (ulong)taskState;

@@ -57,8 +57,8 @@ internal sealed unsafe class InterruptTable(InterruptController controller)
         Total++;
         if (vector == SpuriousVector)
             return;
-        // First the end of interrupt: a handler may reprogram the timer, and interrupts stay off until we leave.
-        controller.EndOfInterrupt();
         _handlers[vector]?.Handle(ref frame);
+        // Last: a level-triggered line would come again at once while its device has not been served.
+        controller.EndOfInterrupt();
     }
 }

@@ -5,6 +5,7 @@ internal static class Selectors
 {
     public const ushort KernelCode = 0x08;
     public const ushort KernelData = 0x10;
+    /// <summary>An empty descriptor: only SYSRET's arithmetic needs its number.</summary>
     public const ushort User32Code = 0x23;
     public const ushort UserData = 0x2b;
     public const ushort UserCode = 0x33;
