@@ -3,6 +3,7 @@ using NanoVm.Core;
 using NanoVm.Core.Sync;
 using NanoVm.Files;
 using NanoVm.Files.Anonymous;
+using NanoVm.Files.Terminal;
 using NanoVm.Hal;
 using NanoVm.Memory.Physical;
 using NanoVm.Memory.Virtual;
@@ -298,9 +299,7 @@ internal sealed unsafe partial class TaskSystem
     }
 
     /// <summary>A session leader ends: its terminal is given up and the foreground group hangs up. Linux: <c>disassociate_ctty</c>.</summary>
-    public void SessionLeaderEnding(Task task)
-    {
-    }
+    public void SessionLeaderEnding(Task task) => Tty.Disassociate(Vfs.Io.Jobs, exiting: true);
 
     /// <summary>Init has ended: there is nobody to hand orphans to. Linux panics too.</summary>
     public void InitEnded(int code)
