@@ -1,134 +1,171 @@
 using NanoVm.Core;
+using NanoVm.Memory.Faults;
+using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Tests.Machine;
 
-/// <summary>The software MMU: translates through the page tables in the machine's RAM, with a TLB that remembers until it is told to forget.</summary>
+/// <summary>The processor's memory management in software: walks the tables in RAM, sets accessed and dirty bits, and remembers translations.</summary>
 /// <remarks>
-/// The TLB never evicts by itself. So a flush that the kernel owes shows: the old translation goes on working, and the test sees old
-/// content or a write that should have faulted.
+/// Intel SDM volume 3, 4.6 to 4.10. The TLB here never forgets anything by itself, which a real one does: a flush that the kernel owes and
+/// does not make is found at the next use, or by <see cref="CheckTlb"/> at the end of the operation that owed it. Kept apart are the
+/// leaves and, for each 2 MiB, which last-level table was seen there (the paging-structure caches).
 /// </remarks>
 internal sealed unsafe partial class HostMachine
 {
-    private readonly record struct Translation(ulong Frame, bool Writable, bool User, bool NoExecute, ulong EntryAddress);
+    private const ulong Present = 1, Writable = 2, User = 4, Accessed = 32, Dirty = 64, Huge = 128, NoExecute = 1UL << 63;
+    private const ulong AddressBits = 0x000f_ffff_ffff_f000;
+
+    /// <summary>A translation as the TLB keeps it: frame and the rights of all levels together.</summary>
+    private readonly record struct Translation(ulong Frame, bool IsWritable, bool IsUser, bool IsExecutable, bool IsDirty);
 
     private readonly Dictionary<ulong, Translation> _tlb = [];
+    private readonly Dictionary<ulong, ulong> _lastLevelTables = [];
 
-    /// <summary>Called for a fault; returns whether the access shall be tried again. The test connects it to the kernel's handler.</summary>
-    public Func<VirtAddr, PageFaultCode, bool>? FaultHandler;
+    /// <summary>4 or 5.</summary>
+    public int Levels { get; init; } = 4;
 
-    public ulong Faults;
+    /// <summary>Translations found in the TLB and made by a walk.</summary>
+    public ulong TlbHits { get; private set; }
+    public ulong Walks { get; private set; }
+    public ulong RootLoads { get; private set; }
 
     public void LoadRoot(Pfn root)
     {
         Root = root;
+        RootLoads++;
         FlushAllPages();
     }
 
     public void FlushPage(VirtAddr address)
     {
         TlbFlushes++;
-        _tlb.Remove(address.PageDown().Value);
+        _tlb.Remove(address.Value >> 12);
+        _lastLevelTables.Clear();
     }
 
     public void FlushAllPages()
     {
         TlbFlushes++;
         _tlb.Clear();
+        _lastLevelTables.Clear();
     }
 
-    /// <summary>Reads or writes as a program in user mode.</summary>
-    /// <returns>Bytes not done: not zero when a fault was not handled.</returns>
-    public ulong AccessUser(VirtAddr address, Span<byte> data, bool write) => Access(address, data, write, user: true);
-
-    /// <summary>Reads or writes user memory as the kernel's user copy.</summary>
-    public ulong AccessKernel(VirtAddr address, Span<byte> data, bool write) => Access(address, data, write, user: false);
-
-    private ulong Access(VirtAddr address, Span<byte> data, bool write, bool user)
-    {
-        int done = 0;
-        while (done < data.Length)
-        {
-            VirtAddr at = address + (ulong)done;
-            int part = (int)Math.Min((ulong)(data.Length - done), PageSize.Bytes - at.PageOffset);
-            if (!TryTranslate(at, write, user, out PhysAddr physical))
-                return (ulong)(data.Length - done);
-            var ram = new Span<byte>(DirectMap.Pointer(physical), part);
-            Span<byte> mine = data.Slice(done, part);
-            if (write)
-                mine.CopyTo(ram);
-            else
-                ram.CopyTo(mine);
-            done += part;
-        }
-
-        return 0;
-    }
-
-    private bool TryTranslate(VirtAddr address, bool write, bool user, out PhysAddr physical)
-    {
-        for (int tries = 0; tries < 100; tries++)
-        {
-            if (Walk(address, write, user, out physical, out PageFaultCode code))
-                return true;
-            Faults++;
-            if (FaultHandler is null || !FaultHandler(address, code))
-                return false;
-        }
-
-        throw new InvalidOperationException($"the fault at {address.Value:x} comes again and again");
-    }
-
-    private bool Walk(VirtAddr address, bool write, bool user, out PhysAddr physical, out PageFaultCode code)
+    /// <summary>One access by a program: the physical address, or what the processor would push with #PF.</summary>
+    public PageFaultCode? Translate(VirtAddr address, Access access, bool user, out PhysAddr physical)
     {
         physical = default;
-        code = (write ? PageFaultCode.Write : 0) | (user ? PageFaultCode.User : 0);
-        ulong page = address.PageDown().Value;
-        if (!_tlb.TryGetValue(page, out Translation found))
+        ulong page = address.Value >> 12;
+        if (_tlb.TryGetValue(page, out Translation cached) && !(access == Access.Write && cached.IsWritable && !cached.IsDirty))
         {
-            if (!Lookup(address, out found))
-                return false;
+            TlbHits++;
+            if (Refusal(cached, access, user) is { } refused)
+            {
+                _tlb.Remove(page);      // a fault forgets the translation that caused it: SDM 4.10.4.1
+                return refused;
+            }
+
+            physical = new PhysAddr((cached.Frame << 12) + address.PageOffset);
+            return null;
         }
 
-        if ((write && !found.Writable) || (user && !found.User))
-        {
-            code |= PageFaultCode.Present;
-            _tlb.Remove(page);                              // a fault forgets the translation: SDM volume 3, 4.10.4.1
-            return false;
-        }
-
-        ulong* entry = (ulong*)DirectMap.Pointer(new PhysAddr(found.EntryAddress));
-        if (!_tlb.ContainsKey(page))
-        {
-            *entry |= (ulong)PteFlags.Accessed;
-            _tlb[page] = found;
-        }
-
-        if (write && (*entry & (ulong)PteFlags.Present) != 0)
-            *entry |= (ulong)PteFlags.Dirty;
-        physical = new PhysAddr((found.Frame << PageSize.Shift) + address.PageOffset);
-        return true;
+        if (Walk(address, access, user, out Translation found) is { } fault)
+            return fault;
+        _tlb[page] = found;
+        physical = new PhysAddr((found.Frame << 12) + address.PageOffset);
+        return null;
     }
 
-    private bool Lookup(VirtAddr address, out Translation found)
+    private PageFaultCode? Walk(VirtAddr address, Access access, bool user, out Translation found)
     {
+        Walks++;
         found = default;
-        bool writable = true, user = true, noExecute = false;
-        Pfn table = Root;
-        for (int shift = 39; ; shift -= 9)
+        bool writable = true, forUser = true, executable = true;
+        ulong table = Root.Value << 12;
+        ulong* leaf = null;
+        for (int level = Levels; level >= 1; level--)
         {
-            PhysAddr entryAddress = table.Address + (((address.Value >> shift) & 511) * 8);
-            ulong entry = *(ulong*)DirectMap.Pointer(entryAddress);
-            if ((entry & (ulong)PteFlags.Present) == 0)
-                return false;
-            writable &= (entry & (ulong)PteFlags.Writable) != 0;
-            user &= (entry & (ulong)PteFlags.User) != 0;
-            noExecute |= (entry & (ulong)PteFlags.NoExecute) != 0;
-            table = new PhysAddr(entry & PageTableEntry.AddressMask).Pfn;
-            if (shift == PageSize.Shift)
+            if (level == 1)
             {
-                found = new Translation(table.Value, writable, user, noExecute, entryAddress.Value);
-                return true;
+                // The processor may use the table that it saw here before, without looking above.
+                if (_lastLevelTables.TryGetValue(address.Value >> 21, out ulong seen))
+                    table = seen;
+                else
+                    _lastLevelTables[address.Value >> 21] = table;
             }
+
+            int index = (int)(address.Value >> (12 + 9 * (level - 1))) & 511;
+            leaf = (ulong*)DirectMap.Pointer(new PhysAddr(table)) + index;
+            ulong entry = *leaf;
+            if ((entry & Present) == 0)
+                return Code(access, user, PageFaultCode.None);
+            if (level is 2 or 3 && (entry & Huge) != 0)
+                throw new InvalidOperationException("a large page, which this machine does not know");
+            writable &= (entry & Writable) != 0;
+            forUser &= (entry & User) != 0;
+            executable &= (entry & NoExecute) == 0;
+            if (level > 1)
+                *leaf = entry | Accessed;
+            table = entry & AddressBits;
+        }
+
+        var translation = new Translation(table >> 12, writable, forUser, executable, access == Access.Write || (*leaf & Dirty) != 0);
+        if (Refusal(translation, access, user) is { } refused)
+            return refused;
+        *leaf |= access == Access.Write ? Accessed | Dirty : Accessed;
+        found = translation;
+        return null;
+    }
+
+    /// <summary>The access rights of SDM 4.6.1 with CR0.WP, EFER.NXE and SMEP on; the kernel's copies run with SMAP lifted.</summary>
+    private static PageFaultCode? Refusal(Translation translation, Access access, bool user)
+    {
+        bool allowed = (!user || translation.IsUser)
+            && (access != Access.Write || translation.IsWritable)
+            && (access != Access.Execute || (translation.IsExecutable && (user || !translation.IsUser)));
+        return allowed ? null : Code(access, user, PageFaultCode.Present);
+    }
+
+    private static PageFaultCode Code(Access access, bool user, PageFaultCode present)
+        => present | (user ? PageFaultCode.User : 0) | (access == Access.Write ? PageFaultCode.Write : 0)
+            | (access == Access.Execute ? PageFaultCode.InstructionFetch : 0);
+
+    /// <summary>Every translation still remembered must be what the tables say now; else a flush is missing.</summary>
+    public void CheckTlb()
+    {
+        foreach ((ulong page, Translation cached) in _tlb)
+        {
+            ulong table = Root.Value << 12;
+            ulong rights = Writable | User;
+            bool executable = true;
+            for (int level = Levels; level >= 1; level--)
+            {
+                ulong entry = ((ulong*)DirectMap.Pointer(new PhysAddr(table)))[(int)(page >> (9 * (level - 1))) & 511];
+                if ((entry & Present) == 0)
+                    throw new InvalidOperationException($"page {page << 12:x} is no longer mapped but still in the TLB");
+                rights &= entry;
+                executable &= (entry & NoExecute) == 0;
+                table = entry & AddressBits;
+            }
+
+            if (table >> 12 != cached.Frame)
+                throw new InvalidOperationException($"page {page << 12:x} has another frame now, but the old one is still in the TLB");
+            if ((cached.IsWritable && (rights & Writable) == 0) || (cached.IsExecutable && !executable))
+                throw new InvalidOperationException($"page {page << 12:x} lost rights that the TLB still gives");
+        }
+
+        foreach ((ulong block, ulong seen) in _lastLevelTables)
+        {
+            ulong table = Root.Value << 12;
+            for (int level = Levels; level >= 2; level--)
+            {
+                ulong entry = ((ulong*)DirectMap.Pointer(new PhysAddr(table)))[(int)(block >> (9 * (level - 2))) & 511];
+                table = (entry & Present) != 0 ? entry & AddressBits : ulong.MaxValue;
+                if (table == ulong.MaxValue)
+                    break;
+            }
+
+            if (table != seen)
+                throw new InvalidOperationException($"the table at {block << 21:x} was freed or replaced without a flush");
         }
     }
 }
