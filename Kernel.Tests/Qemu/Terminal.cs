@@ -15,11 +15,13 @@ namespace NanoVm.Tests.Qemu;
 /// </remarks>
 public sealed partial class Terminal : IDisposable
 {
-    private const int ReadWrite = 2, NoControllingTerminal = 0x100, SetWindowSize = 0x5414;
+    private const int ReadWrite = 2, NoControllingTerminal = 0x100, SetWindowSize = 0x5414, GetSession = 0x5429, SIGTERM = 15;
+    private const string CursorQuestion = "\x1b[6n";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
 
     private readonly FileStream _master;
     private readonly Process _process;
+    private readonly Thread _collector;
     private readonly object _lock = new();
     private readonly StringBuilder _everything = new();
     private int _seen;
@@ -35,13 +37,15 @@ public sealed partial class Terminal : IDisposable
         if (ptsname_r(master, name, (nuint)name.Length) != 0)
             throw new IOException("the pseudo-terminal has no name");
         string terminal = Encoding.ASCII.GetString(name).TrimEnd('\0');
-        ioctl(master, SetWindowSize, [rows, columns, 0, 0]);
+        ushort[] size = [rows, columns, 0, 0];
+        ioctl(master, SetWindowSize, size);
         _master = new FileStream(new SafeFileHandle(master, ownsHandle: true), FileAccess.ReadWrite, bufferSize: 0);
 
         ProcessStartInfo start = Guest.StartInfo("setsid",
             ["--wait", "sh", "-c", "terminal=$1; shift; exec \"$@\" <>\"$terminal\" >&0 2>&0", "sh", terminal, program, .. arguments]);
         _process = Process.Start(start)!;
-        new Thread(Collect) { IsBackground = true }.Start();
+        _collector = new Thread(Collect) { IsBackground = true };
+        _collector.Start();
     }
 
     /// <summary>Everything shown so far.</summary>
@@ -78,7 +82,7 @@ public sealed partial class Terminal : IDisposable
                 }
                 TimeSpan left = Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), deadline);
                 if (_ended || left <= TimeSpan.Zero || !Monitor.Wait(_lock, left))
-                    throw new TimeoutException($"waited for {pattern}{(_ended ? ", but the machine ended" : "")}; on the screen:\n{_everything}");
+                    throw new TimeoutException($"waited for {pattern}{(_ended ? ", but the machine ended" : "")}; on the screen:\n{_everything.Replace("\x1b", "<ESC>").Replace("\r", "<CR>")}");
             }
         }
     }
@@ -87,13 +91,14 @@ public sealed partial class Terminal : IDisposable
     public string Command(string line)
     {
         Type(line + "\n");
-        WaitFor(Regex.Escape(line[^Math.Min(line.Length, 20)..]) + @"\r?\n");
+        WaitFor(Regex.Escape(line[^Math.Min(line.Length, 20)..]) + @"(\x1b\[J)?\r*\n");
         string shown = WaitForPrompt();
         return shown.Replace("\r", "");
     }
 
     /// <summary>Waits for the shell's prompt; what was shown before it.</summary>
-    public string WaitForPrompt() => WaitFor(@"(?s)(.*?)(^|\n|\r)\S* # (\x1b\[6n)?\z").Groups[1].Value;
+    /// <remarks>The shell's line editor asks for the cursor's place when it waits for keys: from then on nothing typed is lost.</remarks>
+    public string WaitForPrompt() => WaitFor(@"(?s)(.*?)(^|\n|\r)\S* # \x1b\[6n").Groups[1].Value;
 
     /// <summary>Waits until the program has ended, and returns its status.</summary>
     public int WaitForEnd()
@@ -103,12 +108,20 @@ public sealed partial class Terminal : IDisposable
         return _process.ExitCode;
     }
 
+    /// <summary>Hangs up: the leader of the terminal's session, which is the program, is told to end, and ends its machine.</summary>
     public void Dispose()
     {
         if (!_process.HasExited)
-            _process.Kill(entireProcessTree: true);
+        {
+            int[] session = [0];
+            if (ioctl((int)_master.SafeFileHandle.DangerousGetHandle(), GetSession, session) == 0)
+                kill(session[0], SIGTERM);
+            else
+                _process.Kill();
+        }
         _process.WaitForExit();
         _process.Dispose();
+        _collector.Join(Patience);
         _master.Dispose();
     }
 
@@ -131,14 +144,15 @@ public sealed partial class Terminal : IDisposable
             lock (_lock)
             {
                 _ended = got == 0;
+                int before = Math.Max(_everything.Length - CursorQuestion.Length + 1, 0);
                 _everything.Append(characters, 0, decoder.GetChars(buffer, 0, got, characters, 0));
+                // A line editor asks where the cursor is; a terminal answers, before anybody types on.
+                if (_everything.ToString(before, _everything.Length - before).Contains(CursorQuestion))
+                    Type("\x1b[5;9R");
                 Monitor.PulseAll(_lock);
             }
             if (got == 0)
                 return;
-            // A line editor asks where the cursor is; a terminal answers.
-            if (buffer.AsSpan(0, got).IndexOf("\x1b[6n"u8) >= 0)
-                Type("\x1b[5;9R");
         }
     }
 
@@ -156,4 +170,10 @@ public sealed partial class Terminal : IDisposable
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int ioctl(int file, nuint request, ushort[] size);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int ioctl(int file, nuint request, [In, Out] int[] number);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int kill(int process, int signal);
 }
