@@ -21,12 +21,17 @@ internal static unsafe class SignalReturn
             return;
         }
         ulong fpu;
+        bool selectorsGood;
         fixed (byte* p = image)
         {
+            ulong selectors = ((ulong*)(p + SignalFrameFormat.Registers))[SignalFrameFormat.Selectors];
+            bool strict = (*(ulong*)(p + SignalFrameFormat.ContextFlags) & SignalFrameFormat.StrictRestore) != 0;
+            selectorsGood = ((selectors & 0xffff) | 3) == Selectors.UserCode && (!strict || ((selectors >> 48) | 3) == Selectors.UserData);
             Signals.SetBlocked(task, new SignalSet(*(ulong*)(p + SignalFrameFormat.ContextMask)));
             fpu = ReadRegisters((ulong*)(p + SignalFrameFormat.Registers), ref frame);
         }
-        if (!ReadFpu(task, ref frame, fpu))
+        // On Linux the way back to user mode itself faults on selectors that do not exist: the same signal.
+        if (!selectorsGood || !ReadFpu(task, ref frame, fpu))
         {
             BadFrame(task, ref frame, start);
             return;
