@@ -1,0 +1,111 @@
+using System;
+using NanoVm.Core;
+using NanoVm.Memory.Physical;
+using NanoVm.Memory.Virtual;
+
+namespace NanoVm.Tasks.Proc;
+
+/// <summary>How much memory areas use, and with how many others they share it. Bytes.</summary>
+/// <remarks>Linux: <c>mem_size_stats</c>, <c>smap_gather_stats</c>.</remarks>
+internal struct AreaUsage
+{
+    // A page that n mappings share counts 1/n: with 12 bits behind the point, as there.
+    private const int ShareBits = 12;
+
+    public ulong Rss;
+    public ulong SharedClean;
+    public ulong SharedDirty;
+    public ulong PrivateClean;
+    public ulong PrivateDirty;
+    public ulong Referenced;
+    public ulong Anonymous;
+    public ulong Swap;
+    public ulong Locked;
+
+    private ulong _pss;
+    private ulong _pssDirty;
+    private ulong _pssAnonymous;
+    private ulong _pssFile;
+    private ulong _pssShmem;
+    private ulong _pssLocked;
+
+    public readonly ulong Pss => _pss >> ShareBits;
+
+    public readonly ulong PssDirty => _pssDirty >> ShareBits;
+
+    public readonly ulong PssAnonymous => _pssAnonymous >> ShareBits;
+
+    public readonly ulong PssFile => _pssFile >> ShareBits;
+
+    public readonly ulong PssShmem => _pssShmem >> ShareBits;
+
+    public readonly ulong PssLocked => _pssLocked >> ShareBits;
+
+    /// <summary>Counts the pages of an area. Holds <see cref="MmStruct.MmapLock"/>. O(pages present).</summary>
+    public void Add(VmArea area)
+    {
+        MmStruct mm = area.Mm;
+        FrameAllocator frames = mm.System.Frames;
+        bool locked = area.Has(VmFlags.Locked);
+        bool shmem = area.Operations is { } operations && operations.IsShmem(area);
+        using (mm.PageTableLock.Acquire())
+        {
+            var walk = new PteTableWalk(mm, area.Range);
+            while (walk.MoveNext())
+            {
+                for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
+                {
+                    Pte entry = walk.Table[i];
+                    if (entry.IsMapped())
+                        AddPage(entry, frames, mm.System.ZeroPage, locked, shmem);
+                    else if (entry.IsSwap())
+                        Swap += PageSize.Bytes;
+                }
+            }
+        }
+    }
+
+    private void AddPage(Pte entry, FrameAllocator frames, Pfn zeroPage, bool locked, bool shmem)
+    {
+        Pfn pfn = entry.Pfn;
+        if (pfn == zeroPage || !frames.IsRam(pfn))
+            return;
+        ref PageFrame frame = ref frames[pfn];
+        bool anonymous = frame.IsAnonymous;
+        bool dirty = entry.IsDirty || frame.Has(FrameFlags.Dirty);
+        Rss += PageSize.Bytes;
+        if (anonymous)
+            Anonymous += PageSize.Bytes;
+        if (entry.IsAccessed || frame.Has(FrameFlags.Referenced))
+            Referenced += PageSize.Bytes;
+
+        int sharers = Math.Max(1, frame.MapCount);
+        ulong share = (PageSize.Bytes << ShareBits) / (ulong)sharers;
+        _pss += share;
+        if (anonymous)
+            _pssAnonymous += share;
+        else if (shmem)
+            _pssShmem += share;
+        else
+            _pssFile += share;
+        if (locked)
+            _pssLocked += share;
+        if (dirty)
+            _pssDirty += share;
+        if (sharers > 1)
+        {
+            if (dirty)
+                SharedDirty += PageSize.Bytes;
+            else
+                SharedClean += PageSize.Bytes;
+        }
+        else if (dirty)
+        {
+            PrivateDirty += PageSize.Bytes;
+        }
+        else
+        {
+            PrivateClean += PageSize.Bytes;
+        }
+    }
+}

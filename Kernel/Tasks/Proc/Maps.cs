@@ -1,0 +1,130 @@
+using System;
+using NanoVm.Core;
+using NanoVm.Files;
+using NanoVm.Files.Proc;
+using NanoVm.Memory.Virtual;
+
+namespace NanoVm.Tasks.Proc;
+
+/// <summary>A file with a piece of text for each area: <c>maps</c> and <c>smaps</c>.</summary>
+/// <remarks>
+/// Linux: <c>m_start</c>, <c>m_next</c>. The cursor is the end of the last area shown, so a piece goes on in O(log areas) where the one
+/// before ended, whatever has been mapped and unmapped between them. The mmap lock is held for one piece at a time.
+/// </remarks>
+internal abstract class AreaFile(TaskSystem system, ReadOnlySpan<byte> name) : ProcText(name)
+{
+    private readonly TaskSystem _system = system;
+
+    /// <summary>Writes the text of one area. Holds <see cref="MmStruct.MmapLock"/> for reading.</summary>
+    protected abstract void Show(ref TextWriter w, VmArea area);
+
+    /// <inheritdoc/>
+    public override Errno Open(TaskFiles who, ProcOpenFile file) => TaskPermission.Check(_system, who, file.Subject);
+
+    /// <inheritdoc/>
+    public override bool IsValid(in ProcSubject subject) => TaskNode.IsValid(_system, subject);
+
+    /// <inheritdoc/>
+    public override void GetOwner(in ProcSubject subject, ref uint uid, ref uint gid, ref uint mode)
+        => TaskNode.GetOwner(_system, subject, Mode, ref uid, ref gid);
+
+    /// <inheritdoc/>
+    public sealed override Errno Generate(ProcOpenFile file, ref TextWriter w, ref ProcCursor cursor)
+    {
+        Task? task = ProcessSource.TaskOf(_system, file.Subject);
+        if (task is null)
+            return Errno.ESRCH;
+        MmStruct? mm = TaskNode.MemoryOf(task);
+        task.Put();
+        if (mm is null)
+        {
+            cursor.Ended = true;
+            return Errno.None;
+        }
+        Errno error = mm.MmapLock.ReadLockKillable();
+        if (error == Errno.None)
+        {
+            ShowFrom(mm, ref w, ref cursor);
+            mm.MmapLock.ReadUnlock();
+        }
+        mm.Put();
+        return error;
+    }
+
+    private void ShowFrom(MmStruct mm, ref TextWriter w, ref ProcCursor cursor)
+    {
+        VmArea? area = cursor.Position == 0 ? mm.FirstArea : mm.FindVma(new VirtAddr(cursor.Position));
+        for (; area is not null; area = area.Next)
+        {
+            int before = w.Length;
+            Show(ref w, area);
+            if (w.Overflowed)
+            {
+                w.Truncate(before);
+                return;
+            }
+            cursor.Position = area.End.Value;
+        }
+        cursor.Ended = true;
+    }
+}
+
+/// <summary><c>/proc/PID/maps</c>.</summary>
+internal sealed class MapsFile(TaskSystem system) : AreaFile(system, "maps"u8)
+{
+    /// <inheritdoc/>
+    protected override void Show(ref TextWriter w, VmArea area) => MapsText.Line(ref w, area);
+}
+
+/// <summary><c>/proc/PID/smaps</c>.</summary>
+internal sealed class SmapsFile(TaskSystem system) : AreaFile(system, "smaps"u8)
+{
+    /// <inheritdoc/>
+    protected override void Show(ref TextWriter w, VmArea area)
+    {
+        MapsText.Line(ref w, area);
+        var usage = new AreaUsage();
+        usage.Add(area);
+        SmapsText.Kilobytes(ref w, "Size:           "u8, area.Bytes);
+        w.Text("KernelPageSize:        4 kB\nMMUPageSize:           4 kB\n"u8);
+        SmapsText.Usage(ref w, usage, rollup: false);
+        w.Text("THPeligible:    0\n"u8);
+        SmapsText.Flags(ref w, area.Flags);
+    }
+
+}
+
+/// <summary><c>/proc/PID/smaps_rollup</c>: the sums over all areas.</summary>
+internal sealed class SmapsRollup(TaskSystem system) : TaskPage(system, "smaps_rollup"u8)
+{
+    /// <inheritdoc/>
+    protected override bool IsPrivate => true;
+
+    /// <inheritdoc/>
+    protected override Errno Show(Task task, ProcOpenFile file, ref TextWriter w)
+    {
+        MmStruct? mm = TaskNode.MemoryOf(task);
+        if (mm is null)
+            return Errno.ESRCH;
+        Errno error = mm.MmapLock.ReadLockKillable();
+        if (error == Errno.None)
+        {
+            var usage = new AreaUsage();
+            VirtAddr start = mm.FirstArea is { } first ? first.Start : default;
+            VirtAddr end = mm.Areas.HighestEnd;
+            for (VmArea? area = mm.FirstArea; area is not null; area = area.Next)
+                usage.Add(area);
+            mm.MmapLock.ReadUnlock();
+            int line = w.Length;
+            w.Hex(start.Value, 8);
+            w.Byte((byte)'-');
+            w.Hex(end.Value, 8);
+            w.Text(" ---p 00000000 00:00 0 "u8);
+            w.PadTo(line, 72);
+            w.Text(" [rollup]\n"u8);
+            SmapsText.Usage(ref w, usage, rollup: true);
+        }
+        mm.Put();
+        return error;
+    }
+}

@@ -1,0 +1,69 @@
+using System;
+using NanoVm.Core;
+using NanoVm.Memory.Virtual;
+
+namespace NanoVm.Tasks.Proc;
+
+/// <summary>The line of an area in <c>maps</c> and <c>smaps</c>.</summary>
+internal static class MapsText
+{
+    /// <summary>The column behind which names begin. Linux: <c>seq_setwidth(25 + sizeof(void *) * 6 - 1)</c>.</summary>
+    private const int NameColumn = 72;
+
+    /// <summary>Writes the line. Linux: <c>show_map_vma</c>. Holds <see cref="MmStruct.MmapLock"/>.</summary>
+    public static void Line(ref TextWriter w, VmArea area)
+    {
+        int start = w.Length;
+        w.Hex(area.Start.Value, 8);
+        w.Byte((byte)'-');
+        w.Hex(area.End.Value, 8);
+        w.Byte((byte)' ');
+        w.Byte(area.Has(VmFlags.Read) ? (byte)'r' : (byte)'-');
+        w.Byte(area.Has(VmFlags.Write) ? (byte)'w' : (byte)'-');
+        w.Byte(area.Has(VmFlags.Execute) ? (byte)'x' : (byte)'-');
+        w.Byte(area.Has(VmFlags.MayShare) ? (byte)'s' : (byte)'p');
+        w.Byte((byte)' ');
+        if (area.File is { } file)
+        {
+            w.Hex(area.PageOffset << PageSize.Shift, 8);
+            w.Byte((byte)' ');
+            w.Hex(Files.DeviceNumber.Major(file.Device), 2);
+            w.Byte((byte)':');
+            w.Hex(Files.DeviceNumber.Minor(file.Device), 2);
+            w.Byte((byte)' ');
+            w.Decimal(file.InodeNumber);
+        }
+        else
+        {
+            w.Text("00000000 00:00 0"u8);
+        }
+        w.Byte((byte)' ');
+        Name(ref w, area, start);
+        w.Byte((byte)'\n');
+    }
+
+    private static void Name(ref TextWriter w, VmArea area, int start)
+    {
+        if (area.File is { } file)
+        {
+            Pad(ref w, start);
+            int path = w.Length;
+            file.WritePath(ref w);
+            PathEscape.InPlace(ref w, path, "\n"u8);
+            return;
+        }
+        ReadOnlySpan<byte> name = area.Operations is { } operations ? operations.NameOf(area) : default;
+        if (name.IsEmpty)
+            name = area.IsInitialHeap ? "[heap]"u8 : area.IsInitialStack ? "[stack]"u8 : default;
+        if (name.IsEmpty)
+            return;
+        Pad(ref w, start);
+        w.Text(name);
+    }
+
+    private static void Pad(ref TextWriter w, int start)
+    {
+        w.PadTo(start, NameColumn);
+        w.Byte((byte)' ');
+    }
+}

@@ -1,0 +1,174 @@
+using System;
+using NanoVm.Core;
+using NanoVm.Files;
+using NanoVm.Files.Proc;
+
+namespace NanoVm.Tasks.Proc;
+
+/// <summary>The part of <c>/proc</c> that is about processes, and <c>/proc/sys</c>. Built once by <c>Kernel.cs</c>.</summary>
+internal sealed class ProcessFiles
+{
+    /// <summary>Makes all nodes and installs the source of processes.</summary>
+    public ProcessFiles(TaskSystem system, IoSystem io)
+    {
+        System = system;
+        Io = io;
+        BootIdHigh = Core.Random.Next();
+        BootIdLow = Core.Random.Next();
+        ProcFileSystem proc = io.Proc;
+
+        var thread = new TaskDirectory(system, default);
+        AddCommon(thread);
+        var process = new TaskDirectory(system, default);
+        process.Index = proc.NextIndex();
+        AddCommon(process);
+        process.Add(proc, new ThreadsDirectory(system, proc, thread));
+        io.Processes = new ProcessSource(system, process);
+
+        ProcRoot root = proc.Root;
+        root.Add(proc, new SelfLink("self"u8, thread: false));
+        root.Add(proc, new SelfLink("thread-self"u8, thread: true));
+        root.Add(proc, new FixedLink("mounts"u8, "self/mounts"u8));
+        root.Add(proc, new VersionFile());
+        AddSettings(proc, root);
+    }
+
+    /// <summary>All tasks.</summary>
+    public TaskSystem System { get; }
+
+    /// <summary>The machine's files.</summary>
+    public IoSystem Io { get; }
+
+    /// <summary>Cases and failures of the kernel's own suites, for init. <c>/proc/sys/kernel/nanovm_selftest</c>.</summary>
+    public int SelfTestsRun;
+    public int SelfTestsFailed;
+
+    /// <summary>0 to 200: how much rather anonymous pages go than file pages. <c>/proc/sys/vm/swappiness</c>.</summary>
+    public int Swappiness = 60;
+
+    internal ulong BootIdHigh { get; }
+
+    internal ulong BootIdLow { get; }
+
+    internal int DropCaches { get; set; }
+
+    private void AddCommon(ProcDirectory directory)
+    {
+        ProcFileSystem proc = Io.Proc;
+        TaskSystem s = System;
+        directory.Add(proc, new DescriptorDirectory(s, proc, "fd"u8, new PlaceLink(s, default, PlaceKind.Descriptor)));
+        directory.Add(proc, new DescriptorDirectory(s, proc, "fdinfo"u8, new DescriptorInfo(s)));
+        directory.Add(proc, new ArgumentFile(s, "environ"u8, environment: true));
+        directory.Add(proc, new AuxvFile(s));
+        directory.Add(proc, new StatusFile(s));
+        directory.Add(proc, new PersonalityFile(s));
+        directory.Add(proc, new LimitsFile(s));
+        directory.Add(proc, new CommFile(s));
+        directory.Add(proc, new SyscallFile(s));
+        directory.Add(proc, new ArgumentFile(s, "cmdline"u8, environment: false));
+        directory.Add(proc, new TaskStat(s));
+        directory.Add(proc, new TaskStatm(s));
+        directory.Add(proc, new MapsFile(s));
+        directory.Add(proc, new MemFile(s));
+        directory.Add(proc, new PlaceLink(s, "cwd"u8, PlaceKind.WorkingDirectory));
+        directory.Add(proc, new PlaceLink(s, "root"u8, PlaceKind.Root));
+        directory.Add(proc, new PlaceLink(s, "exe"u8, PlaceKind.Program));
+        directory.Add(proc, new MountsFile(s, "mounts"u8, info: false));
+        directory.Add(proc, new MountsFile(s, "mountinfo"u8, info: true));
+        directory.Add(proc, new SmapsFile(s));
+        directory.Add(proc, new SmapsRollup(s));
+        directory.Add(proc, new PagemapFile(s));
+        directory.Add(proc, new WchanFile(s));
+        directory.Add(proc, new SchedStatFile(s));
+        directory.Add(proc, new CgroupFile(s));
+        directory.Add(proc, new OomFile(s, "oom_score"u8, OomFile.Kind.Score));
+        directory.Add(proc, new OomFile(s, "oom_adj"u8, OomFile.Kind.OldAdjustment));
+        directory.Add(proc, new OomFile(s, "oom_score_adj"u8, OomFile.Kind.Adjustment));
+        directory.Add(proc, new IoFile(s));
+    }
+
+    private void AddSettings(ProcFileSystem proc, ProcDirectory root)
+    {
+        var sys = new ProcDirectory("sys"u8);
+        root.Add(proc, sys);
+        var kernel = new ProcDirectory("kernel"u8);
+        sys.Add(proc, kernel);
+        Add(kernel, "hostname"u8, Setting.HostName);
+        Add(kernel, "domainname"u8, Setting.DomainName);
+        Add(kernel, "ostype"u8, Setting.KernelName, ReadOnly);
+        Add(kernel, "osrelease"u8, Setting.Release, ReadOnly);
+        Add(kernel, "version"u8, Setting.Version, ReadOnly);
+        Add(kernel, "pid_max"u8, Setting.PidMax);
+        Add(kernel, "threads-max"u8, Setting.ThreadsMax);
+        Add(kernel, "randomize_va_space"u8, Setting.RandomizeVaSpace);
+        Add(kernel, "nanovm_exit_status"u8, Setting.ExitStatus);
+        Add(kernel, "nanovm_selftest"u8, Setting.SelfTest, ReadOnly);
+        Add(kernel, "core_pattern"u8, Setting.CorePattern);
+        Add(kernel, "printk"u8, Setting.Printk);
+        Add(kernel, "cap_last_cap"u8, Setting.CapLastCap, ReadOnly);
+        Add(kernel, "ngroups_max"u8, Setting.GroupsMax, ReadOnly);
+        Add(kernel, "sched_child_runs_first"u8, Setting.ChildRunsFirst);
+        Add(kernel, "panic_on_oops"u8, Setting.PanicOnOops, ReadOnly);
+        Add(kernel, "kptr_restrict"u8, Setting.KptrRestrict, ReadOnly);
+        Add(kernel, "dmesg_restrict"u8, Setting.DmesgRestrict, ReadOnly);
+        Add(kernel, "overflowuid"u8, Setting.OverflowUid, ReadOnly);
+        Add(kernel, "overflowgid"u8, Setting.OverflowGid, ReadOnly);
+        var random = new ProcDirectory("random"u8);
+        kernel.Add(proc, random);
+        Add(random, "boot_id"u8, Setting.BootId, ReadOnly);
+        Add(random, "uuid"u8, Setting.Uuid, ReadOnly);
+        Add(random, "entropy_avail"u8, Setting.EntropyAvailable, ReadOnly);
+        Add(random, "poolsize"u8, Setting.PoolSize, ReadOnly);
+        var pty = new ProcDirectory("pty"u8);
+        kernel.Add(proc, pty);
+        Add(pty, "max"u8, Setting.PtyMax, ReadOnly);
+        Add(pty, "nr"u8, Setting.PtyCount, ReadOnly);
+
+        var vm = new ProcDirectory("vm"u8);
+        sys.Add(proc, vm);
+        Add(vm, "max_map_count"u8, Setting.MaxMapCount);
+        Add(vm, "overcommit_memory"u8, Setting.OvercommitMemory);
+        Add(vm, "overcommit_ratio"u8, Setting.OvercommitRatio);
+        Add(vm, "overcommit_kbytes"u8, Setting.OvercommitKilobytes);
+        Add(vm, "mmap_min_addr"u8, Setting.MmapMinAddress);
+        Add(vm, "swappiness"u8, Setting.Swappiness);
+        Add(vm, "drop_caches"u8, Setting.DropCaches, 0x80);
+        Add(vm, "admin_reserve_kbytes"u8, Setting.AdminReserve);
+        Add(vm, "user_reserve_kbytes"u8, Setting.UserReserve);
+        Add(vm, "page-cluster"u8, Setting.PageCluster, ReadOnly);
+        Add(vm, "min_free_kbytes"u8, Setting.MinFree, ReadOnly);
+
+        var fs = new ProcDirectory("fs"u8);
+        sys.Add(proc, fs);
+        Add(fs, "file-max"u8, Setting.FileMax, ReadOnly);
+        Add(fs, "file-nr"u8, Setting.FileCount, ReadOnly);
+        Add(fs, "nr_open"u8, Setting.OpenMax, ReadOnly);
+        Add(fs, "pipe-max-size"u8, Setting.PipeMaxSize);
+        Add(fs, "inode-nr"u8, Setting.InodeCount, ReadOnly);
+        Add(fs, "dentry-state"u8, Setting.DentryState, ReadOnly);
+        Add(fs, "protected_symlinks"u8, Setting.ProtectedLinks, ReadOnly);
+        Add(fs, "protected_hardlinks"u8, Setting.ProtectedLinks, ReadOnly);
+        Add(fs, "mount-max"u8, Setting.SomeMaximum, ReadOnly);
+    }
+
+    private const uint ReadOnly = 0x124;
+
+    private void Add(ProcDirectory directory, ReadOnlySpan<byte> name, Setting setting, uint permissions = 0x1A4)
+        => directory.Add(Io.Proc, new SysctlFile(this, name, setting, permissions));
+}
+
+/// <summary><c>/proc/version</c>.</summary>
+internal sealed class VersionFile() : ProcPage("version"u8)
+{
+    /// <inheritdoc/>
+    public override Errno Show(ProcOpenFile file, ref TextWriter w)
+    {
+        w.Text(SystemNames.KernelName);
+        w.Text(" version "u8);
+        w.Text(SystemNames.Release);
+        w.Text(" (nanovm@nanovm) (ilc 10.0.14) "u8);
+        w.Text(SystemNames.Version);
+        w.Byte((byte)'\n');
+        return Errno.None;
+    }
+}
