@@ -45,7 +45,7 @@ internal static class SysctlNumber
             uint digit = c is >= 'a' and <= 'f' ? (uint)(c - 'a' + 10) : text[at] is >= (byte)'0' and <= (byte)'9' ? (uint)(text[at] - '0') : 99;
             if (digit >= radix)
                 break;
-            if (number > (long.MaxValue - digit) / radix)
+            if (number > ((ulong)long.MaxValue - digit) / radix)
                 return false;
             number = number * radix + digit;
         }
