@@ -33,6 +33,8 @@ internal static class SyscallAreas
         FileCopySyscalls.Register(ref builder);
         FileMemorySyscalls.Register(ref builder);
         SignalSyscalls.Register(ref builder);
+        FutexSyscalls.Register(ref builder);
+        TimeSyscalls.Register(ref builder);
         return table;
     }
 }

@@ -80,6 +80,9 @@ internal sealed unsafe class Task : TaskFiles
     /// <summary>Where the child writes its number after fork; zero when not asked for.</summary>
     public VirtAddr SetChildTid;
 
+    /// <summary>The task's place in the lists of the futex table; made by its first wait.</summary>
+    public FutexWaiter? FutexWaiter;
+
     /// <summary>The list of robust futexes in user memory, walked at exit.</summary>
     public VirtAddr RobustList;
 

@@ -101,6 +101,8 @@ internal sealed unsafe partial class TaskSystem
         Pids = new PidTable(this, new ObjectCache<PidEntry>(Physical, "pid"u8), new ObjectCache<PidNode>(Physical, "pid_node"u8),
             new ObjectCache<PidFd>(Physical, "filp_pidfd"u8), Arrays);
         _users = new UserProcesses(new ObjectCache<UserEntry>(Physical, "user_struct"u8));
+        Futexes = new FutexTable(Physical);
+        Clocks = new ProcessClocks(this);
         Stacks = new KernelStacks(Physical.Vmalloc);
         FpuBytes = (nuint)FpuState.AreaBytes;
         Scheduler = new RoundRobinScheduler(this);
@@ -192,6 +194,8 @@ internal sealed unsafe partial class TaskSystem
         _sleepTimers.Free(task.SleepTimer);
         _waitNodes.Free(task.WaitNode);
         FreeFpu(task);
+        if (task.FutexWaiter is { } waiter)
+            Futexes.Free(waiter);
         if (!task.KernelStackBottom.IsZero)
             Stacks.Free(task.KernelStackBottom);
         task.Group?.Put();
@@ -226,6 +230,8 @@ internal sealed unsafe partial class TaskSystem
 
     public void FreeGroup(ThreadGroup group)
     {
+        if (group.Timers is { } groupTimers)
+            Clocks.Free(groupTimers);
         _limits.Free(group.Limits);
         _groups.Free(group);
     }
@@ -273,28 +279,8 @@ internal sealed unsafe partial class TaskSystem
 
     // ---- What other parts do when tasks end -----------------------------------------------------------------------------------------
 
-    /// <summary>The last thread of a process has begun to exit: its timers end. (Tasks/Timers)</summary>
-    public void GroupEnding(ThreadGroup group)
-    {
-    }
-
     /// <summary>A thread exits and has given up its memory.</summary>
     public void TaskEnding(Task task, bool lastThread)
-    {
-    }
-
-    /// <summary>A program is replaced: what does not survive it ends.</summary>
-    public void ExecEnding(Task task)
-    {
-    }
-
-    /// <summary>Robust futexes of the thread. (Tasks/Futex)</summary>
-    public void FutexExit(Task task)
-    {
-    }
-
-    /// <summary>Wakes one waiter on the word at <paramref name="address"/>. (Tasks/Futex)</summary>
-    public void WakeFutex(Task task, VirtAddr address)
     {
     }
 

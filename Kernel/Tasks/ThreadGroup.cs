@@ -115,8 +115,11 @@ internal sealed class ThreadGroup
     /// <summary>Where the search for a thread to wake begins. Linux: <c>curr_target</c>.</summary>
     public Task? SignalTarget;
 
-    /// <summary>Posix and interval timers (Tasks/Timers).</summary>
-    public object? Timers;
+    /// <summary>Interval timers and timers made by <c>timer_create</c>; null until the first. See <see cref="ProcessTimers"/>.</summary>
+    public ProcessTimers? Timers;
+
+    /// <summary>Ticks of all threads, for RLIMIT_CPU. From the timer interrupt.</summary>
+    public ulong CpuTicks;
 
     // --- resources ---
 

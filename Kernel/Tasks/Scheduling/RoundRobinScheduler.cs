@@ -174,6 +174,7 @@ internal sealed class RoundRobinScheduler : Scheduler
             task.UserTicks++;
         else
             task.SystemTicks++;
+        CpuTimers.Tick(task, inUser);
         if (task.SliceLeft <= 0 && _queue.Count != 0)
             PerCpu.NeedReschedule = true;
         _system.Ticker.Reprogram(task, idle: false, now);

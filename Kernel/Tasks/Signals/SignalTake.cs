@@ -58,6 +58,7 @@ internal static partial class Signals
         }
         if (SignalSets.StopByDefault.Contains(signal))
             task.StopDequeued = true;
+        group.Timers?.SignalTaken(ref info);             // a periodic timer goes on when its signal has been taken
         RecalculateLocked(task);
         return true;
     }
