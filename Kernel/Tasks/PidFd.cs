@@ -8,6 +8,7 @@ namespace NanoVm.Tasks;
 /// <remarks>Linux: <c>pidfd_fops</c>; pidfd_open(2). It holds the number's entry, not the process: it never means another one.</remarks>
 internal sealed class PidFd : OpenFile
 {
+    private PidTable _table = null!;
     private PidEntry _entry = null!;
 
     /// <summary>Opens one and gives it the lowest free descriptor, closed on exec.</summary>
@@ -62,13 +63,13 @@ internal sealed class PidFd : OpenFile
     public override PollEvents Poll(PollTable? table)
     {
         table?.Register(ref _entry.PidfdWait);
-        using (_entry.Table.Lock.Acquire())
+        using (_table.Lock.Acquire())
             return _entry.Process is null || _entry.Process.IsZombie ? PollEvents.Readable : PollEvents.None;
     }
 
     protected override void Release() => _entry.Put();
 
-    protected override void FreeObject() => _entry.Table.PidFds.Free(this);
+    protected override void FreeObject() => _table.PidFds.Free(this);
 
     private static Result<PidFd> Create(Task task, PidEntry entry, bool nonBlocking)
     {
@@ -77,6 +78,7 @@ internal sealed class PidFd : OpenFile
         PidFd? file = entry.Table.PidFds.Allocate();
         if (file is not null)
         {
+            file._table = entry.Table;
             file._entry = entry.Get();
             file.Initialize(place, OpenFlags.ReadWrite | (nonBlocking ? OpenFlags.NonBlocking : default));
             file.Modes &= ~(OpenModes.Seek | OpenModes.Positional);
