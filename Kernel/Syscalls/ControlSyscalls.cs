@@ -138,6 +138,14 @@ internal static unsafe class ControlSyscalls
                 return arg3 != 0 || arg4 != 0 || arg5 != 0 ? Errno.EINVAL : 0;
             case GetSeccomp:
                 return 0;
+            case GetSpeculation:
+                if (arg3 != 0 || arg4 != 0 || arg5 != 0)
+                    return Errno.EINVAL;
+                return arg2 <= 2 ? 0 : Errno.ENODEV;            // not affected
+            case SetSpeculation:
+                if (arg4 != 0 || arg5 != 0)
+                    return Errno.EINVAL;
+                return arg2 <= 2 ? Errno.ENXIO : Errno.ENODEV;
             case GetKeepCaps:
             case SetKeepCaps:
             case GetSecureBits:

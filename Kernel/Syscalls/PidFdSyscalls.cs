@@ -75,7 +75,9 @@ internal static unsafe class PidFdSyscalls
         using (task.System.TaskLock.Acquire())
         {
             ThreadGroup? group = entry.Process;
-            return group is null ? Errno.ESRCH : Signals.SendChecked(task, group, info);
+            if (group is null)
+                return Errno.ESRCH;
+            return info.Signal is < 0 or > SignalNumber.Last ? Errno.EINVAL : Signals.SendChecked(task, group, info);
         }
     }
 

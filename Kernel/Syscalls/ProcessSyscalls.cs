@@ -131,15 +131,15 @@ internal static unsafe class ProcessSyscalls
     {
         const int SymlinkNoFollow = 0x100, EmptyPath = 0x1000;
         int flags = a.Int4;
-        if ((flags & ~(SymlinkNoFollow | EmptyPath)) != 0)
-            return Errno.EINVAL;
         WalkFlags walk = (flags & SymlinkNoFollow) != 0 ? WalkFlags.None : WalkFlags.FollowLast;
         if ((flags & EmptyPath) != 0)
             walk |= WalkFlags.EmptyPath;
-        return Exec(ref a, a.Int0, a.Address1, a.Address2, a.Address3, walk);
+        bool known = (flags & ~(SymlinkNoFollow | EmptyPath)) == 0;
+        return Exec(ref a, a.Int0, a.Address1, a.Address2, a.Address3, walk, known);
     }
 
-    private static SysResult Exec(ref SyscallArguments a, int directory, VirtAddr path, VirtAddr argv, VirtAddr envp, WalkFlags walk)
+    private static SysResult Exec(ref SyscallArguments a, int directory, VirtAddr path, VirtAddr argv, VirtAddr envp, WalkFlags walk,
+        bool flagsKnown = true)
     {
         Errno error = PathArgument.Get(a.Task.System.Vfs, path, out PathArgument argument);
         if (error != Errno.None)
@@ -148,6 +148,8 @@ internal static unsafe class ProcessSyscalls
         {
             if (argument.Path.IsEmpty && (walk & WalkFlags.EmptyPath) == 0)
                 return Errno.ENOENT;
+            if (!flagsKnown)
+                return Errno.EINVAL;                            // Linux has looked at the path first
             error = Execve.Run(a.Task, directory, argument.Path, walk, argv, envp, ref a.Frame);
         }
         return error == Errno.None ? SysResult.FrameReplaced : error;

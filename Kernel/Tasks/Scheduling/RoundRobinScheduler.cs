@@ -121,12 +121,24 @@ internal sealed class RoundRobinScheduler : Scheduler
         Interrupts.Restore(enabled);
     }
 
-    /// <summary>Lets a new task run for the first time. Linux: <c>wake_up_new_task</c>.</summary>
+    /// <summary>Lets a new task run for the first time. The parent goes on first unless <c>sched_child_runs_first</c> says otherwise.</summary>
+    /// <remarks>Linux: <c>wake_up_new_task</c>.</remarks>
     public void WakeNew(Task task)
     {
         bool enabled = Interrupts.Disable();
+        bool wanted = PerCpu.NeedReschedule;
         task.State = ThreadState.Running;
-        Enqueue(task);
+        if (_system.ChildRunsFirst)
+        {
+            _queue.AddFirst(task, LevelOf(task));
+            PerCpu.NeedReschedule = true;
+        }
+        else
+        {
+            Enqueue(task);
+            if (task.RealTimePriority == 0 && !ReferenceEquals(PerCpu.Current, _idle))
+                PerCpu.NeedReschedule = wanted;
+        }
         Interrupts.Restore(enabled);
     }
 
