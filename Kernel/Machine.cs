@@ -14,6 +14,7 @@ using NanoVm.Memory.Physical;
 using NanoVm.Memory.Virtual;
 using NanoVm.Syscalls;
 using NanoVm.Tasks;
+using NanoVm.Tasks.Proc;
 
 namespace NanoVm;
 
@@ -37,6 +38,7 @@ internal sealed unsafe class Machine
     public SyscallTable Calls = null!;
     public Vfs Vfs = null!;
     public IoSystem Io = null!;
+    public ProcessFiles ProcessFiles = null!;
 
     /// <summary>Processor, page tables, frames, object caches.</summary>
     public void BuildMemory(in BootInfo info)
@@ -113,12 +115,23 @@ internal sealed unsafe class Machine
         Io = new IoSystem(Physical, Vfs, new TaskJobControl(Tasks));
         Tasks.NamelessFiles = Io.EventFileSystem;
         _ = new MachineFiles(Io, Memory, PageCache, Clock, info.CommandLine);
-        var terminal = new SerialTty(Io, Terminal, new WindowSize { Rows = 24, Columns = 80 });
+        ProcessFiles = new ProcessFiles(Tasks, Io);
+        var terminal = new SerialTty(Io, Terminal, new WindowSize
+        {
+            Rows = Number(info, "rows"u8, 24),
+            Columns = Number(info, "cols"u8, 80),
+        });
         TmpfsCaches caches = ((TmpfsType)Vfs.FindType("tmpfs"u8)!).Caches;
         Memory.SharedMemory = new SharedMemory(Memory, PageCache, caches.MapOperations);
         var devices = new DeviceFileSystem(Io, caches, terminal);
         devices.Mount();
     }
+
+    // A number of the command line; anything else is the default.
+    private static ushort Number(in BootInfo info, ReadOnlySpan<byte> name, ushort otherwise)
+        => ProcNumber.TryParse(CommandLine.ValueOf(info.CommandLine, name), out int value) && value is > 0 and <= ushort.MaxValue
+            ? (ushort)value
+            : otherwise;
 
     /// <summary>Process 1 and the kernel's own threads; they run when the boot thread becomes idle.</summary>
     public void BuildInit(in BootInfo info)
