@@ -18,6 +18,9 @@ percpu_boot_area:
 global cpu_has_xsave
 cpu_has_xsave:
     db 0
+global cpu_has_avx
+cpu_has_avx:
+    db 0
 global cpu_has_fsgsbase
 cpu_has_fsgsbase:
     db 0
@@ -291,11 +294,32 @@ FUNCTION cpu_saved_xmm
     mov eax, xmm_mask
     ret
 
-; 16 bytes an instruction: half the instructions of REP STOSQ.
+; A page at RDI becomes zero, 32 bytes an instruction where the processor has AVX: a quarter of the instructions of REP STOSQ.
+; The entries do not save the upper half of YMM0, so it is put back. (Nobody else runs in between: the kernel is not preempted, and
+; interrupts leave upper halves alone.)
 FUNCTION cpu_zero_page
+    cmp byte [cpu_has_avx], 0
+    je .sse
+    sub rsp, 40
+    vmovdqu [rsp], ymm0
+    vpxor xmm0, xmm0, xmm0
+    lea rax, [rdi + 4096]
+.avx_next:
+%assign offset 0
+%rep 32
+    vmovdqa [rdi + offset], ymm0
+  %assign offset offset + 32
+%endrep
+    add rdi, 1024
+    cmp rdi, rax
+    jb .avx_next
+    vmovdqu ymm0, [rsp]
+    add rsp, 40
+    ret
+.sse:
     xorps xmm0, xmm0
     lea rax, [rdi + 4096]
-.next:
+.sse_next:
 %assign offset 0
 %rep 32
     movaps [rdi + offset], xmm0
@@ -303,10 +327,31 @@ FUNCTION cpu_zero_page
 %endrep
     add rdi, 512
     cmp rdi, rax
-    jb .next
+    jb .sse_next
     ret
 
+; The page at RSI is copied to RDI.
 FUNCTION cpu_copy_page
+    cmp byte [cpu_has_avx], 0
+    je .words
+    sub rsp, 40
+    vmovdqu [rsp], ymm0
+    lea rax, [rdi + 4096]
+.avx_next:
+%assign offset 0
+%rep 32
+    vmovdqa ymm0, [rsi + offset]
+    vmovdqa [rdi + offset], ymm0
+  %assign offset offset + 32
+%endrep
+    add rdi, 1024
+    add rsi, 1024
+    cmp rdi, rax
+    jb .avx_next
+    vmovdqu ymm0, [rsp]
+    add rsp, 40
+    ret
+.words:
     mov ecx, 512
     rep movsq
     ret
@@ -362,6 +407,7 @@ ADDRESS image_first_user, switch_first_user
 ADDRESS image_first_kernel, switch_first_kernel
 ADDRESS image_has_xsave, cpu_has_xsave
 ADDRESS image_has_fsgsbase, cpu_has_fsgsbase
+ADDRESS image_has_avx, cpu_has_avx
 ADDRESS image_traps_clac, traps_clac_sites
 ADDRESS image_usercopy_clac, usercopy_clac_sites
 ADDRESS image_usercopy_stac, usercopy_stac_sites

@@ -204,4 +204,7 @@ internal static unsafe class Cpu
     /// <summary>The vector registers that the entry stubs save into the <see cref="TrapFrame"/>: bit n for xmm n.</summary>
     [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_saved_xmm")]
     public static extern uint SavedXmm();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "image_has_avx")]
+    public static extern byte* HasAvx();
 }

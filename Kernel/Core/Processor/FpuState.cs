@@ -68,6 +68,7 @@ internal static unsafe class FpuState
             area->FpuKeysOffset = r[1];
         }
         *Cpu.HasXsave() = 1;
+        *Cpu.HasAvx() = (mask & Avx) != 0 ? (byte)1 : (byte)0;
     }
 
     /// <summary>Makes <paramref name="area"/> the state that a new program finds.</summary>
