@@ -6,6 +6,28 @@ namespace NanoVm.Memory.Virtual;
 /// <remarks>Linux: <c>exit_mmap</c>. After it the top-level table alone is left, for those who still run on it (kernel threads that borrowed it).</remarks>
 internal sealed partial class MmStruct
 {
+    /// <summary>Frees every table of the user's half, looking only where areas are.</summary>
+    /// <remarks>
+    /// A table that several areas share goes with the last of them: each group of neighbours frees what lies below the start of the next one.
+    /// </remarks>
+    private void FreeAllPageTables(ref TlbBatch batch)
+    {
+        VmArea? area = Areas.First;
+        while (area is not null)
+        {
+            VirtAddr start = area.Start;
+            VirtAddr end = area.End;
+            area = area.Next;
+            while (area is not null && area.Start - end <= PageSize.LargeBytes)
+            {
+                end = area.End;
+                area = area.Next;
+            }
+
+            FreePageTables(new PageRange(start, end), new PageRange(VirtAddr.Zero, area is null ? TablesEnd : area.Start), ref batch);
+        }
+    }
+
     private void ExitMmap()
     {
         // Whoever still has these tables loaded is lazy or leaving: on the kernel's own tables nothing of ours is cached, and no
@@ -21,12 +43,7 @@ internal sealed partial class MmStruct
             PerCpu.Scheduler.CondResched();
         }
 
-        if (Areas.First is { } first)
-        {
-            var all = new PageRange(VirtAddr.Zero, TablesEnd);
-            FreePageTables(new PageRange(first.Start, Areas.HighestEnd), all, ref batch);
-        }
-
+        FreeAllPageTables(ref batch);
         batch.Finish();
 
         VmArea? walk = Areas.First;
