@@ -38,12 +38,10 @@ internal sealed class PipeFile : OpenFile
             {
                 bool wasFull = pipe.IsFull;
                 Result<long> taken = pipe.Take(ref to);
-                bool more = !pipe.IsEmpty;
                 pipe.Lock.Unlock();
-                if (wasFull || taken.Value > 0)
+                // Only when it was full: edge-triggered epoll would see each other wake as news. All readers were woken by the write.
+                if (wasFull)
                     pipe.Writers.WakeAll();
-                if (more)
-                    pipe.Readers.WakeAll();
                 return taken;
             }
             bool ended = pipe.WriterCount == 0;
@@ -94,11 +92,7 @@ internal sealed class PipeFile : OpenFile
             if (!filled.IsOk)
                 return total != 0 ? total : filled.Error;
             if (from.Remaining == 0)
-            {
-                if (room)
-                    pipe.Writers.WakeAll();                 // another writer may have been asleep beside this one
-                return total;
-            }
+                return total;                               // the reader that made room has woken all writers, not this one alone
             if (room)
                 return total;                               // the source ended early: a fault after some bytes
             if (IsNonBlocking)

@@ -118,7 +118,8 @@ internal sealed partial class MmStruct
             else
             {
                 error = AdvisePages(area, part, advice);
-                previous = area;
+                // REMOVE lets the lock go meanwhile: the area may not be there any more.
+                previous = advice == MemoryAdvice.Remove ? null : area;
             }
 
             if (error != Errno.None)
