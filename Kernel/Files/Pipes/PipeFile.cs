@@ -7,6 +7,8 @@ namespace NanoVm.Files.Pipes;
 internal sealed class PipeFile : OpenFile
 {
     private const uint CountReadable = 0x541B;      // FIONREAD
+    private const uint SetPipeSize = 1031;          // F_SETPIPE_SZ
+    private const uint GetPipeSize = 1032;
 
     /// <summary>The pipe; one of its users is this file.</summary>
     public Pipe Pipe { get; private set; } = null!;
@@ -145,6 +147,14 @@ internal sealed class PipeFile : OpenFile
             return Errno.ENOTTY;
         return UserCopy.Put(argument, (int)Pipe.Bytes);
     }
+
+    /// <inheritdoc/>
+    public override Result<long> Control(TaskFiles who, uint command, ulong argument) => command switch
+    {
+        SetPipeSize => SetSize(who, (uint)argument),
+        GetPipeSize => (long)Pipe.Capacity,
+        _ => Errno.EINVAL,
+    };
 
     /// <summary>Changes the size. Linux: <c>F_SETPIPE_SZ</c>, <c>pipe_set_size</c>.</summary>
     /// <returns>The new size in bytes; EINVAL, EPERM above the limit without CAP_SYS_RESOURCE, EBUSY, ENOMEM.</returns>
