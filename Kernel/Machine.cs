@@ -91,7 +91,7 @@ internal sealed unsafe class Machine
     /// <summary>Scheduler, the table of system calls, the traps' other end.</summary>
     public void BuildTasks()
     {
-        Tasks = new TaskSystem(Memory, Timers) { Power = new PowerOff(Terminal) };
+        Tasks = new TaskSystem(Memory, Timers) { Power = new PowerOff(Terminal), StartTsc = Clock.StartTsc };
         Tasks.AdoptBootThread();
         Calls = SyscallAreas.Build();
         PerCpu.Hooks = new TaskTrapHooks(Tasks, new Dispatcher(Calls));

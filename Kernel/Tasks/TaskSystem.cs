@@ -49,6 +49,9 @@ internal sealed unsafe partial class TaskSystem
     /// <summary>The most threads there may be. Linux: <c>threads-max</c>: an eighth of memory in kernel stacks and task objects.</summary>
     public int MaximumTasks;
 
+    /// <summary>The time-stamp counter at the kernel's first instruction.</summary>
+    public ulong StartTsc;
+
     /// <summary>Forks since boot, for <c>/proc/stat</c>.</summary>
     public ulong Forks;
 
@@ -265,6 +268,7 @@ internal sealed unsafe partial class TaskSystem
     {
         if (task.FpuArea is null)
             return;
+        FpuState.Forget(task.FpuArea);
         Physical.Kmalloc.Free(task.FpuArea, FpuBytes);
         task.FpuArea = null;
     }

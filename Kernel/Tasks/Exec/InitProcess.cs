@@ -74,7 +74,10 @@ internal sealed unsafe class InitProcess : KernelThreadWork
         ref TrapFrame frame = ref *ContextSwitch.UserFrame(self);
         Errno error = Execve.RunFromKernel(self, path, arguments, "HOME=/\0TERM=linux\0PATH=/usr/sbin:/usr/bin:/sbin:/bin\0"u8, ref frame);
         if (error == Errno.None)
+        {
+            Log.Info($"{path} starts, {Cpu.ReadTsc() - self.System.StartTsc} ticks after the kernel");
             ContextSwitch.EnterUser(self);
+        }
         if (error != Errno.ENOENT)
             Log.Warn($"{path} cannot be run: error {error}");
     }

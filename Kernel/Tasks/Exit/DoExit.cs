@@ -57,6 +57,12 @@ internal static class DoExit
         {
             group.LiveThreads--;
             lastThread = group.LiveThreads == 0;
+            if (lastThread && !group.GroupExit)
+            {
+                // The last thread's status is the process's, whatever the leader has ended with. Linux: synchronize_group_exit.
+                group.GroupExit = true;
+                group.GroupExitCode = code;
+            }
         }
         if (lastThread)
         {

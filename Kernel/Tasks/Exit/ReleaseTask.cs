@@ -27,9 +27,6 @@ internal static class ReleaseTask
                 && leader.ExitState == ExitState.Zombie && group.ExecTask is null && group.LeaderReportPending)
             {
                 group.LeaderReportPending = false;
-                // The status of the process is the leader's, unless all were told to end.
-                if (group.GroupExit)
-                    leader.ExitCode = group.GroupExitCode;
                 releaseLeader = ChildNews.NotifyExit(leader, DoExit.ExitSignalOf(leader));
                 if (releaseLeader)
                     leader.ExitState = ExitState.Dead;
