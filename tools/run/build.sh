@@ -29,7 +29,8 @@ build_what_changed() {
   before=$(build_fingerprint)
   if [ "$(cat "$stamp" 2>/dev/null)" != "$before" ]; then
     printf 'building NanoVM ...\n' >&2
-    if ! dotnet build "$root/iso/Image.csproj" --nologo -v quiet -tl:off '-clp:ErrorsOnly;NoSummary' >&2 < /dev/null; then
+    if ! dotnet build "$root/iso/Image.csproj" --nologo -v quiet -tl:off > "$root/artifacts/build.log" 2>&1 < /dev/null; then
+      cat "$root/artifacts/build.log" >&2
       printf 'the build failed\n' >&2
       exit 1
     fi
