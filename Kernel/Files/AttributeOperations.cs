@@ -151,10 +151,11 @@ internal static class AttributeOperations
         if (error == Errno.None)
         {
             FileTime now = inode.Vfs.Now;
-            var change = new AttributeChange { Valid = Attributes.Size | how, Size = length, ModifyTime = now, ChangeTime = now };
-            // A truncate that changes nothing still counts as a change of the file when it came through open or ftruncate.
-            if (length != inode.Size || how != Attributes.None)
-                change.Valid |= Attributes.ModifyTime | Attributes.ChangeTime;
+            // A truncate to the length that the file has still counts as a change.
+            var change = new AttributeChange
+            {
+                Valid = Attributes.Size | Attributes.ModifyTime | Attributes.ChangeTime | how, Size = length, ModifyTime = now, ChangeTime = now,
+            };
             error = inode.SetAttributes(change);
             if (error == Errno.None)
                 RemovePrivileges(who, inode);

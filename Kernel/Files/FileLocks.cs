@@ -214,9 +214,25 @@ internal sealed class FileLocks
         if (wanted.Type == FileLockType.Unlock)
             return;
         Fill(spare!, wanted, wanted.Type, start, end);
-        spare!.Next = first;
-        first = spare;
+        Insert(spare!);
         spare = null;
+    }
+
+    // An owner's locks stand side by side in the order of their starts, owners in the order in which they came: F_GETLK tells the first.
+    private void Insert(FileLock added)
+    {
+        ref FileLock? link = ref first;
+        bool seen = false;
+        while (link is { } held)
+        {
+            bool isOurs = ReferenceEquals(held.Owner, added.Owner) && held.Kind == added.Kind;
+            if (isOurs ? held.Start > added.Start : seen)
+                break;
+            seen |= isOurs;
+            link = ref held.Next;
+        }
+        added.Next = link;
+        link = added;
     }
 
     // Overlaps, or lies side by side so that both become one.

@@ -38,7 +38,7 @@ internal static class FileTransfer
         if (!file.CanRead)
             return Errno.EBADF;
         if (position < 0 || position > long.MaxValue - (long)to.Remaining)
-            return position < 0 ? Errno.EINVAL : Errno.EOVERFLOW;
+            return Errno.EINVAL;
         return file.Read(who, ref to, ref position);
     }
 
@@ -48,7 +48,7 @@ internal static class FileTransfer
         if (!file.CanWrite)
             return Errno.EBADF;
         if (position < 0 || position > long.MaxValue - (long)from.Remaining)
-            return position < 0 ? Errno.EINVAL : Errno.EOVERFLOW;
+            return Errno.EINVAL;
         Result<long> result = file.Write(who, ref from, ref position);
         if (result.IsOk && result.Value > 0 && (file.Flags & OpenFlags.DataSync) != 0)
         {

@@ -14,6 +14,10 @@ namespace NanoVm.Files;
 /// </remarks>
 internal abstract class OpenFile : MappableFile
 {
+    // Linux: F_SETPIPE_SZ, F_GETPIPE_SZ, which say EBADF for what is no pipe.
+    private const uint SetPipeSize = 1031;
+    private const uint GetPipeSize = 1032;
+
     private int references;
     private PathRef path;
     private Inode inode = null!;
@@ -167,7 +171,8 @@ internal abstract class OpenFile : MappableFile
     public virtual Errno Advise(long offset, long length, FileAdvice advice) => Errno.None;
 
     /// <summary>Commands of <c>fcntl</c> that only some files know (pipe sizes, seals).</summary>
-    public virtual Result<long> Control(TaskFiles who, uint command, ulong argument) => Errno.EINVAL;
+    public virtual Result<long> Control(TaskFiles who, uint command, ulong argument)
+        => command is SetPipeSize or GetPipeSize ? Errno.EBADF : Errno.EINVAL;
 
     /// <summary>May <c>O_DIRECT</c> be set?</summary>
     public virtual bool CanDirect => false;

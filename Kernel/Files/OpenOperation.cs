@@ -275,7 +275,12 @@ internal static class OpenOperation
         if (error == Errno.None)
             error = inode.CreateUnnamed(entry!, FileMode.Regular | (mode & FileMode.PermissionMask & ~who.Fs.Umask), who);
         if (error == Errno.None)
+        {
+            // With O_EXCL it never gets a name.
+            if ((flags & OpenFlags.Exclusive) != 0)
+                entry!.Inode!.IsUnnamed = false;
             result = OpenChecked(who, new PathRef(place.Mount, entry!), flags & ~(OpenFlags.Truncate | OpenFlags.Directory));
+        }
         entry?.Put();
         place.Put();
         return error == Errno.None ? result : error;

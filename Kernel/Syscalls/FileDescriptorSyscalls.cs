@@ -155,6 +155,10 @@ internal static unsafe class FileDescriptorSyscalls
     private static SysResult Flock(ref SyscallArguments a)
     {
         const int NonBlocking = 4;
+        const int Mandatory = 32;
+        // Locks that Windows emulators asked for once; Linux accepts the request and does nothing.
+        if ((a.Int1 & Mandatory) != 0)
+            return SysResult.Success;
         int operation = a.Int1 & ~NonBlocking;
         FileLockType type;
         switch (operation)

@@ -127,7 +127,7 @@ internal sealed class TmpfsFile : OpenFile
             case AddSeals:
                 return SealWith((FileSeals)argument);
             default:
-                return Errno.EINVAL;
+                return base.Control(who, command, argument);
         }
     }
 
