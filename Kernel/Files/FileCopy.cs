@@ -32,6 +32,9 @@ internal static class FileCopy
                 fromPosition = start + written;
                 break;
             }
+            // A pipe gives what it has; asking again would wait for more.
+            if ((from.Modes & OpenModes.Positional) == 0)
+                break;
             if (who.SignalPending)
             {
                 error = Errno.ERESTARTSYS;

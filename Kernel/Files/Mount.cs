@@ -34,6 +34,9 @@ internal sealed class Mount
     /// <summary>True while the mount hangs in the tree.</summary>
     public bool IsAttached { get; private set; }
 
+    /// <summary>Files open for writing through this mount: it cannot become read-only while there are any. Linux: <c>mnt_writers</c>.</summary>
+    public int Writers { get; internal set; }
+
     /// <summary>Set by <c>umount2(MNT_EXPIRE)</c>, cleared by use.</summary>
     public bool IsExpiring { get; set; }
 

@@ -61,8 +61,8 @@ internal static class MountOperations
             return Errno.EINVAL;
         Mount mount = point.Mount;
         vfs.MountLock.Lock();
-        Errno error = Errno.None;
-        if ((flags & MountFlags.Bind) == 0)
+        Errno error = (flags & MountFlags.ReadOnly) != 0 && mount.Writers > 0 ? Errno.EBUSY : Errno.None;
+        if (error == Errno.None && (flags & MountFlags.Bind) == 0)
             error = mount.Superblock.Remount(flags, options);
         if (error == Errno.None)
             mount.Flags = flags & MountFlags.PerMount;

@@ -118,7 +118,11 @@ internal abstract class OpenFile : MappableFile
             FileLock.FileReleased(this);
         Release();
         if ((Modes & OpenModes.CountsAsWriter) != 0)
+        {
             inode.PutWriteAccess();
+            path.Mount.Writers--;
+            inode.Superblock.Writers--;
+        }
         AllowWriting();
         PathRef oldPath = path;
         path = default;
@@ -140,7 +144,12 @@ internal abstract class OpenFile : MappableFile
     internal void MarkAsDenyingWriters() => Modes |= OpenModes.DeniesWriters;
 
     /// <summary>Marks that the inode's count of writers includes this file. Called by the VFS.</summary>
-    internal void CountAsWriter() => Modes |= OpenModes.CountsAsWriter;
+    internal void CountAsWriter()
+    {
+        Modes |= OpenModes.CountsAsWriter;
+        path.Mount.Writers++;
+        inode.Superblock.Writers++;
+    }
 
     // ---- Operations --------------------------------------------------------------------------------------------------------------
 

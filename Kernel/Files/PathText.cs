@@ -71,7 +71,7 @@ internal static class PathText
             if (ReferenceEquals(dentry, mount.Root) || dentry.IsRoot)
             {
                 if (mount.Parent is not { } parent)
-                    return ReferenceEquals(mount, mount.Superblock.Vfs.Mounts.Root);
+                    return false;
                 dentry = mount.Point!;
                 mount = parent;
                 continue;

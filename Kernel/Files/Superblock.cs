@@ -46,6 +46,9 @@ internal abstract class Superblock
     /// <summary>The largest file, in bytes. Linux: <c>s_maxbytes</c>.</summary>
     public virtual ulong MaximumSize => long.MaxValue;
 
+    /// <summary>Files open for writing, through any mount.</summary>
+    public int Writers { get; internal set; }
+
     /// <summary>Inodes in memory.</summary>
     public ulong InodeCount { get; internal set; }
 
@@ -102,6 +105,8 @@ internal abstract class Superblock
     /// <summary>Applies a remount's options. Linux: <c>reconfigure</c>.</summary>
     public virtual Errno Remount(MountFlags flags, ReadOnlySpan<byte> options)
     {
+        if ((flags & MountFlags.ReadOnly) != 0 && Writers > 0)
+            return Errno.EBUSY;
         Flags = (Flags & ~MountFlags.ReadOnly) | (flags & MountFlags.ReadOnly);
         return Errno.None;
     }

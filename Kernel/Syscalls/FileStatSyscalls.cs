@@ -141,7 +141,8 @@ internal static unsafe class FileStatSyscalls
     private static SysResult Statx(ref SyscallArguments a)
     {
         const uint Reserved = 0x8000_0000;
-        const uint BasicAndBirth = 0xFFF;
+        const uint Basic = 0x7FF;
+        const uint Birth = 0x800;
         const uint MountNumber = 0x1000;
         uint flags = a.UInt2;
         if ((a.UInt3 & Reserved) != 0)
@@ -153,7 +154,7 @@ internal static unsafe class FileStatSyscalls
         if (!Find(a.Task, a.Int0, a.Address1, ToWalk(flags)).TryGet(out FileStat stat, out Errno error))
             return error;
         UserStatx user = default;
-        user.Mask = BasicAndBirth | MountNumber;
+        user.Mask = Basic | (a.UInt3 & Birth) | MountNumber;
         user.BlockSize = stat.BlockSize;
         user.Attributes = stat.Attributes;
         user.AttributesMask = stat.AttributesMask;
@@ -165,7 +166,8 @@ internal static unsafe class FileStatSyscalls
         user.Size = stat.Size;
         user.Blocks = stat.Blocks;
         user.AccessTime = stat.AccessTime;
-        user.BirthTime = stat.BirthTime;
+        if ((a.UInt3 & Birth) != 0)
+            user.BirthTime = stat.BirthTime;
         user.ChangeTime = stat.ChangeTime;
         user.ModifyTime = stat.ModifyTime;
         user.RdevMajor = DeviceNumber.Major(stat.Rdev);

@@ -147,12 +147,16 @@ internal sealed class TmpfsFile : OpenFile
         inode.ModifyTime = inode.ChangeTime = Vfs.Now;
 
         long start = position;
-        if ((ulong)position > inode.Size)
-            pages.ClearTail(inode.Size);
         while (from.Remaining > 0)
         {
             int offset = (int)((ulong)position & PageSize.Mask);
             int count = (int)Math.Min(PageSize.Bytes - (ulong)offset, from.Remaining);
+            // A file that may not grow is written up to its last page.
+            if ((inode.Seals & FileSeals.Grow) != 0 && (ulong)position + (ulong)count > inode.Size)
+            {
+                error = Errno.EPERM;
+                break;
+            }
             if (!pages.FindOrCreatePage((ulong)position >> PageSize.Shift).TryGet(out Pfn page, out error))
                 break;
             error = from.CopyFromIter(DirectMap.Page(page).Slice(offset, count), out int copied);
@@ -172,8 +176,6 @@ internal sealed class TmpfsFile : OpenFile
     private Errno CheckWrite(TaskFiles who, ref IovIter from, long position)
     {
         if ((inode.Seals & (FileSeals.Write | FileSeals.FutureWrite)) != 0)
-            return Errno.EPERM;
-        if ((inode.Seals & FileSeals.Grow) != 0 && (ulong)position + from.Remaining > inode.Size)
             return Errno.EPERM;
         ulong limit = who.FileSizeLimit;
         if (limit != ulong.MaxValue)

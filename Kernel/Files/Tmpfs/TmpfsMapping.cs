@@ -23,25 +23,13 @@ internal sealed class TmpfsMapping : AddressSpace
     /// <summary>A page that nobody has written is all zeros already.</summary>
     public override Errno ReadPage(Pfn page, ulong index) => Errno.None;
 
-    /// <summary>Changes the file's length; holds the inode's lock. What comes into sight at the end reads as zeros.</summary>
+    /// <summary>Changes the file's length; holds the inode's lock.</summary>
     internal void Resize(ulong size)
     {
-        ulong old = inode.Size;
-        if (size > old)
-            ClearTail(old);
+        bool shrinks = size < inode.Size;
         inode.Size = size;
-        if (size < old)
+        if (shrinks)
             Truncate(size);
-    }
-
-    /// <summary>Clears the bytes behind the end in the last page: a shared mapping may have written there.</summary>
-    internal void ClearTail(ulong size)
-    {
-        ulong offset = size & PageSize.Mask;
-        if (offset == 0 || !FindPage(size >> PageSize.Shift).TryGet(out Pfn page, out _))
-            return;
-        DirectMap.Page(page)[(int)offset..].Clear();
-        Cache.Frames.Put(page);
     }
 
     protected override Errno ChargePage() => superblock.ReserveBlock();
