@@ -75,8 +75,8 @@ internal static unsafe class FpuState
     public static void Initialize(byte* area)
     {
         PerCpuArea* cpu = PerCpu.Area;
-        for (ulong i = 0; i < cpu->FpuBytes / 8; i++)
-            ((ulong*)area)[i] = 0;
+        // All of it: XSAVE leaves the gaps between components as they are, and signal frames show them to the program.
+        new Span<byte>(area, (int)cpu->FpuBytes).Clear();
         *(ushort*)(area + ControlWordOffset) = InitialControlWord;
         *(uint*)(area + MxcsrOffset) = InitialMxcsr;
         if (cpu->FpuKeysOffset != 0)
@@ -123,7 +123,7 @@ internal static unsafe class FpuState
         return good;
     }
 
-    /// <summary>Copies the running thread's state to a new thread's area: for fork and clone.</summary>
+    /// <summary>Copies the running thread's state to a new thread's area, made by <see cref="Initialize"/>: for fork and clone.</summary>
     public static void CopyCurrentTo(byte* area)
     {
         KernelThread thread = PerCpu.Current;
@@ -132,9 +132,9 @@ internal static unsafe class FpuState
             Initialize(area);
             return;
         }
-        SaveCurrent();
-        for (ulong i = 0; i < AreaBytes / 8; i++)
-            ((ulong*)area)[i] = ((ulong*)thread.FpuArea)[i];
+        bool enabled = Interrupts.Disable();
+        Cpu.SaveState(area, Mask);                           // the registers are this thread's: one instruction saves them there
+        Interrupts.Restore(enabled);
     }
 
     /// <summary>
