@@ -134,7 +134,7 @@ internal sealed unsafe class Task : TaskFiles
     /// <summary>Sleeps in a way that counts into the load average.</summary>
     public bool CountsAsLoad;
 
-    /// <summary>Time on the processor, exact, and the ticks by which it is split into user and system. See <see cref="TaskTimes"/>.</summary>
+    /// <summary>Time on the processor, exact, and the nanoseconds that ticks stood for, by which it is split. See <see cref="TaskTimes"/>.</summary>
     public ulong RunNanoseconds;
     public ulong UserTicks;
     public ulong SystemTicks;

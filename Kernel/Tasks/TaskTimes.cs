@@ -30,7 +30,7 @@ internal static class TaskTimes
         return times;
     }
 
-    // total is below 2^64 ns and the ticks below 2^32: shift both until the product fits.
+    // Shift both parts until the product fits into 64 bits.
     private static ulong MulDiv(ulong value, ulong numerator, ulong denominator)
     {
         while (denominator >= 1ul << 20)

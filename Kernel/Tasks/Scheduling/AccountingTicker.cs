@@ -1,3 +1,4 @@
+using System;
 using NanoVm.Core;
 using NanoVm.Hal;
 
@@ -15,18 +16,30 @@ internal sealed class AccountingTicker : TimerNode
     public AccountingTicker(TaskSystem system) => _system = system;
 
     /// <summary>Another task gets the processor, or a task joins the queue.</summary>
-    public void Reprogram(Task task, bool idle, ulong now)
+    /// <param name="contended">Somebody waits: the tick comes no later than the end of the slice.</param>
+    public void Reprogram(Task task, bool idle, bool contended, ulong now)
     {
         if (idle)
         {
             if (IsArmed)
                 _system.Timers.Cancel(this);
+            return;
         }
-        else if (!IsArmed)
-        {
-            _system.Timers.Add(this, now + (ulong)RoundRobinScheduler.SliceNanoseconds);
-        }
+        long wait = RoundRobinScheduler.SliceNanoseconds;
+        if (contended && task.SliceLeft < wait)
+            wait = Math.Max(task.SliceLeft, ShortestNanoseconds);
+        ulong deadline = now + (ulong)wait;
+        if (!IsArmed)
+            StartedAt = now;
+        if (!IsArmed || deadline + ShortestNanoseconds < Deadline)
+            _system.Timers.Add(this, deadline);
     }
+
+    /// <summary>When the time began that the next tick stands for.</summary>
+    public ulong StartedAt { get; private set; }
+
+    /// <summary>Ticks are never closer together.</summary>
+    public const int ShortestNanoseconds = 100_000;
 
     public override void Fire() => Tick();
 

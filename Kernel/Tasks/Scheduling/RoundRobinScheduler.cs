@@ -1,3 +1,4 @@
+using System;
 using NanoVm.Core;
 using NanoVm.Hal;
 using NanoVm.Memory.Virtual;
@@ -19,6 +20,7 @@ internal sealed class RoundRobinScheduler : Scheduler
     private readonly TaskSystem _system;
     private Task _idle = null!;
     private Task? _previous;
+    private long _tickCredit;
 
     /// <summary>Switches since boot, for <c>/proc/stat</c>'s <c>ctxt</c>.</summary>
     public ulong Switches { get; private set; }
@@ -79,7 +81,7 @@ internal sealed class RoundRobinScheduler : Scheduler
         next.RunningSince = now;
         if (next.SliceLeft <= 0)
             Refill(next);
-        _system.Ticker.Reprogram(next, ReferenceEquals(next, _idle), now);
+        _system.Ticker.Reprogram(next, ReferenceEquals(next, _idle), _queue.Count != 0, now);
         if (!ReferenceEquals(next, previous))
         {
             Switches++;
@@ -182,14 +184,21 @@ internal sealed class RoundRobinScheduler : Scheduler
         Account(task, now);
         if (ReferenceEquals(task, _idle))
             return;
+        // Ticks are not always as far apart: each stands for the time since the last one.
+        ulong passed = Math.Min(now - _system.Ticker.StartedAt, (ulong)SliceNanoseconds);
         if (inUser)
-            task.UserTicks++;
+            task.UserTicks += passed;
         else
-            task.SystemTicks++;
-        CpuTimers.Tick(task, inUser);
+            task.SystemTicks += passed;
+        _tickCredit += (long)passed;
+        if (_tickCredit >= SliceNanoseconds - AccountingTicker.ShortestNanoseconds)
+        {
+            _tickCredit -= SliceNanoseconds;
+            CpuTimers.Tick(task, inUser);
+        }
         if (task.SliceLeft <= 0 && _queue.Count != 0)
             PerCpu.NeedReschedule = true;
-        _system.Ticker.Reprogram(task, idle: false, now);
+        _system.Ticker.Reprogram(task, idle: false, _queue.Count != 0, now);
     }
 
     /// <summary>The priority or policy of a task has changed: it changes its place in the queue.</summary>
@@ -208,14 +217,20 @@ internal sealed class RoundRobinScheduler : Scheduler
         Interrupts.Restore(enabled);
     }
 
-    /// <summary>The length of a full slice: 4 ms at nice 0, 20 ms at −20, 1 ms at 19.</summary>
+    /// <summary>The length of a full slice: 4 ms at nice 0, a quarter more for each step of priority, from 0.2 to 100 ms.</summary>
+    /// <remarks>Linux: the weights of <c>sched_prio_to_weight</c> have the same ratio.</remarks>
     public static long SliceOf(Task task)
     {
         if (task.Policy == SchedulingPolicy.Fifo)
             return long.MaxValue;
         if (task.Policy == SchedulingPolicy.RoundRobin)
             return 100_000_000;
-        return task.Nice <= 0 ? SliceNanoseconds + (-task.Nice * 800_000L) : SliceNanoseconds - (task.Nice * 158_000L);
+        long slice = SliceNanoseconds;
+        for (int nice = task.Nice; nice > 0; nice--)
+            slice = slice * 4 / 5;
+        for (int nice = task.Nice; nice < 0; nice++)
+            slice = slice * 5 / 4;
+        return Math.Clamp(slice, 200_000, 100_000_000);
     }
 
     /// <summary>The running task's time up to now, the part not yet booked included.</summary>
@@ -272,6 +287,6 @@ internal sealed class RoundRobinScheduler : Scheduler
         if (level < running)
             PerCpu.NeedReschedule = true;
         else if (_queue.Count == 1)
-            _system.Ticker.Reprogram(current, idle: false, Time.MonotonicNanoseconds);
+            _system.Ticker.Reprogram(current, idle: false, contended: true, Time.MonotonicNanoseconds);
     }
 }
