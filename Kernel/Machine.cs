@@ -92,6 +92,7 @@ internal sealed unsafe class Machine
     public void BuildTasks()
     {
         Tasks = new TaskSystem(Memory, Timers) { Power = new PowerOff(Terminal), StartTsc = Clock.StartTsc };
+        Tasks.Clocks.Clock = Clock;
         Tasks.AdoptBootThread();
         Calls = SyscallAreas.Build();
         PerCpu.Hooks = new TaskTrapHooks(Tasks, new Dispatcher(Calls));
@@ -110,6 +111,7 @@ internal sealed unsafe class Machine
             if (error != Errno.None)
                 Log.Warn($"the initramfs is damaged: error {error}");
             Log.Info($"initramfs: {count} files from {bytes.Length >> 10} KiB");
+            Physical.Frames.FreeReserved(new PhysAddr(module.Start), new PhysAddr(module.End));
         }
 
         Io = new IoSystem(Physical, Vfs, new TaskJobControl(Tasks));

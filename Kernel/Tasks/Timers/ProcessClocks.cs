@@ -12,6 +12,9 @@ internal sealed class ProcessClocks
 
     public readonly ObjectCache<PosixTimer> Timers;
 
+    public readonly ObjectCache<TimerFile> TimerFiles;
+    public readonly ObjectCache<TimerFileNode> TimerFileNodes;
+
     /// <summary>The wall clock; set by <c>Kernel.cs</c>.</summary>
     public Clock? Clock;
 
@@ -20,6 +23,8 @@ internal sealed class ProcessClocks
         _processes = new ObjectCache<ProcessTimers>(system.Physical, "process_timers"u8);
         _reals = new ObjectCache<RealTimer>(system.Physical, "real_timer"u8);
         Timers = new ObjectCache<PosixTimer>(system.Physical, "posix_timers_cache"u8);
+        TimerFiles = new ObjectCache<TimerFile>(system.Physical, "filp_timerfd"u8);
+        TimerFileNodes = new ObjectCache<TimerFileNode>(system.Physical, "timerfd"u8);
     }
 
     /// <summary>The timers of a process, made when it needs the first.</summary>
