@@ -34,6 +34,8 @@ internal sealed unsafe class Machine
     public TimerQueue Timers = null!;
     public Uart16550 Terminal = null!;
     public InterruptTable InterruptHandlers = null!;
+    public readonly PciBus Pci = new();
+    public readonly Disks Disks = new();
     public TaskSystem Tasks = null!;
     public SyscallTable Calls = null!;
     public Vfs Vfs = null!;
@@ -86,6 +88,9 @@ internal sealed unsafe class Machine
                 writeCombining: true);
             MessageLog.AddSink(new FramebufferConsole(pixels, info.Framebuffer), replay: true);
         }
+
+        Pci.Scan();
+        Disks.Probe(Pci, Tables, InterruptHandlers, Apic, new DmaFrames(Physical.Frames));
     }
 
     /// <summary>Scheduler, the table of system calls, the traps' other end.</summary>
