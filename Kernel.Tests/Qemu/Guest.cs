@@ -17,8 +17,8 @@ public sealed record Run(int Status, byte[] Output, string Errors)
 /// <summary>Runs the project's entry scripts, each on a machine of its own, as somebody at a shell would.</summary>
 public static class Guest
 {
-    // For a machine that hangs in spite of its own --timeout: longer than any test gives it.
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
+    // For a script that hangs in spite of its machine's own --timeout: longer than any test gives that.
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(4);
 
     /// <summary>Boots by <c>--direct</c>, with no terminal and with a limit of <paramref name="seconds"/>, and runs a shell command.</summary>
     public static Run Shell(string command, int seconds = 120, params string[] options) =>

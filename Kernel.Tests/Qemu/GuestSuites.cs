@@ -29,7 +29,7 @@ public sealed class GuestSuites
 
     private static (Run, KtapReport) RunInGuest()
     {
-        Run run = Guest.Script("run-qemu.sh", "--direct", "--timeout", "500", "--test");
+        Run run = Guest.Script("run-qemu.sh", "--direct", "--timeout", "200", "--test");
         return (run, KtapReport.Parse(run.Text));
     }
 }

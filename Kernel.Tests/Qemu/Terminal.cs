@@ -17,7 +17,7 @@ public sealed partial class Terminal : IDisposable
 {
     private const int ReadWrite = 2, NoControllingTerminal = 0x100, SetWindowSize = 0x5414, GetSession = 0x5429, SIGTERM = 15;
     private const string CursorQuestion = "\x1b[6n";
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly FileStream _master;
     private readonly Process _process;
