@@ -19,6 +19,7 @@ internal static class SyscallAreas
         PollSyscalls.Register(ref builder);
         SelectSyscalls.Register(ref builder);
         EventSyscalls.Register(ref builder);
+        SignalFileSyscalls.Register(ref builder);
         MemorySyscalls.Register(ref builder);
         FileOpenSyscalls.Register(ref builder);
         FileReadWriteSyscalls.Register(ref builder);

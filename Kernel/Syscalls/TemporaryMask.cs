@@ -7,8 +7,6 @@ namespace NanoVm.Syscalls;
 /// <remarks>Linux: <c>set_user_sigmask</c>, <c>restore_saved_sigmask_unless</c>.</remarks>
 internal static class TemporaryMask
 {
-    private const ulong NeverBlocked = 1UL << 8 | 1UL << 18;     // SIGKILL, SIGSTOP
-
     /// <summary>Puts the caller's mask in place; a null pointer changes nothing.</summary>
     /// <returns>EINVAL for a size that is not 8; EFAULT.</returns>
     public static Errno Set(Task task, VirtAddr mask, ulong bytes)
@@ -22,8 +20,7 @@ internal static class TemporaryMask
             return error;
         task.SavedBlocked = task.Blocked;
         task.RestoreBlocked = true;
-        task.Blocked = new SignalSet(bits & ~NeverBlocked);
-        Signals.Recalculate(task);
+        Signals.SetBlocked(task, new SignalSet(bits));
         return Errno.None;
     }
 
@@ -33,7 +30,6 @@ internal static class TemporaryMask
         if (!task.RestoreBlocked || interrupted)
             return;
         task.RestoreBlocked = false;
-        task.Blocked = task.SavedBlocked;
-        Signals.Recalculate(task);
+        Signals.SetBlocked(task, task.SavedBlocked);
     }
 }

@@ -86,6 +86,7 @@ internal sealed unsafe partial class TaskSystem
     private readonly ObjectCache<WaitNode> _waitNodes;
     private readonly ObjectCache<SleepTimer> _sleepTimers;
     public readonly ObjectCache<QueuedSignal> QueuedSignals;
+    internal readonly ObjectCache<SignalFile> SignalFiles;
 
     public TaskSystem(MemorySystem memory, TimerQueue timers)
     {
@@ -101,6 +102,7 @@ internal sealed unsafe partial class TaskSystem
         _waitNodes = new ObjectCache<WaitNode>(Physical, "wait_node"u8);
         _sleepTimers = new ObjectCache<SleepTimer>(Physical, "sleep_timer"u8);
         QueuedSignals = new ObjectCache<QueuedSignal>(Physical, "sigqueue"u8);
+        SignalFiles = new ObjectCache<SignalFile>(Physical, "signalfd_ctx"u8);
         Pids = new PidTable(this, new ObjectCache<PidEntry>(Physical, "pid"u8), new ObjectCache<PidNode>(Physical, "pid_node"u8),
             new ObjectCache<PidFd>(Physical, "filp_pidfd"u8), Arrays);
         _users = new UserProcesses(new ObjectCache<UserEntry>(Physical, "user_struct"u8));
@@ -249,8 +251,10 @@ internal sealed unsafe partial class TaskSystem
 
     public void PutHandlers(SignalHandlers handlers)
     {
-        if (--handlers.ReferenceCount == 0)
-            _handlers.Free(handlers);
+        if (--handlers.ReferenceCount != 0)
+            return;
+        handlers.SignalFdWait.DetachAll();              // an epoll file may watch a signalfd of ours and live on
+        _handlers.Free(handlers);
     }
 
     /// <summary>An area for the FPU registers, in their initial state.</summary>

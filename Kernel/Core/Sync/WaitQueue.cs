@@ -101,6 +101,15 @@ internal struct WaitQueue
         return found;
     }
 
+    /// <summary>The queue's owner goes: all nodes are out of it, and their <see cref="WaitNode.IsQueued"/> says so. Linux: <c>POLLFREE</c>.</summary>
+    public void DetachAll()
+    {
+        bool enabled = _lock.AcquireRaw();
+        while (_first is { } node)
+            Unlink(node);
+        _lock.ReleaseRaw(enabled);
+    }
+
     private void Append(WaitNode node)
     {
         node.Next = null;

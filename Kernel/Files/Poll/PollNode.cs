@@ -22,8 +22,12 @@ internal sealed unsafe class PollNode : WaitNode
         queue.Add(this);
     }
 
-    /// <summary>Leaves the queue.</summary>
-    internal void Leave() => Unsafe.AsRef<WaitQueue>(_queue).Remove(this);
+    /// <summary>Leaves the queue, unless that has gone and put all its nodes out.</summary>
+    internal void Leave()
+    {
+        if (IsQueued)
+            Unsafe.AsRef<WaitQueue>(_queue).Remove(this);
+    }
 
     /// <inheritdoc/>
     public override bool Wake()

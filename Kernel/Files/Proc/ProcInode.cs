@@ -76,8 +76,9 @@ internal sealed class ProcInode : Inode
         return base.CheckAccess(who, wanted);
     }
 
-    /// <inheritdoc/>
-    public override Errno SetAttributes(in AttributeChange change) => Errno.EPERM;
+    /// <summary>Owner and rights are what they are; a size that is set (<c>O_TRUNC</c>) is forgotten, as are times.</summary>
+    public override Errno SetAttributes(in AttributeChange change)
+        => (change.Valid & (Attributes.Mode | Attributes.Uid | Attributes.Gid)) != 0 ? Errno.EPERM : Errno.None;
 
     /// <inheritdoc/>
     public override Result<int> ReadLink(TaskFiles who, Span<byte> to)
