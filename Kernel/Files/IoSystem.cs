@@ -4,6 +4,7 @@ using NanoVm.Files.Devices;
 using NanoVm.Files.Events;
 using NanoVm.Files.Pipes;
 using NanoVm.Files.Proc;
+using NanoVm.Files.Sockets;
 using NanoVm.Files.Terminal;
 using NanoVm.Memory.Physical;
 
@@ -36,6 +37,7 @@ internal sealed class IoSystem
         ProcFiles = new ObjectCache<ProcOpenFile>(memory, "seq_file"u8);
         ProcInodes = new ObjectCache<ProcInode>(memory, "proc_inode_cache"u8);
         Ptys = new PtyTable(this);
+        Sockets = new SocketTable(this);
         Proc = new ProcFileSystem(this);
         vfs.Register(Proc);
         PipeFileSystem = AnonymousFileSystem.Create(this, vfs, "pipefs"u8, 0x50495045);
@@ -57,6 +59,9 @@ internal sealed class IoSystem
 
     /// <summary>Pseudo terminals by number.</summary>
     public PtyTable Ptys { get; }
+
+    /// <summary>Local sockets.</summary>
+    public SocketTable Sockets { get; }
 
     /// <summary>The file system <c>proc</c>.</summary>
     public ProcFileSystem Proc { get; }

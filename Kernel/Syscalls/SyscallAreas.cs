@@ -20,6 +20,8 @@ internal static class SyscallAreas
         SelectSyscalls.Register(ref builder);
         EventSyscalls.Register(ref builder);
         SignalFileSyscalls.Register(ref builder);
+        SocketSyscalls.Register(ref builder);
+        SocketTransferSyscalls.Register(ref builder);
         MemorySyscalls.Register(ref builder);
         FileOpenSyscalls.Register(ref builder);
         FileReadWriteSyscalls.Register(ref builder);
