@@ -27,7 +27,7 @@ public static unsafe class Kernel
         var machine = new Machine();
         machine.BuildMemory(info);
         machine.BuildDevices(info);
-        machine.BuildTasks();
+        machine.BuildTasks(info);
         machine.BuildFiles(info);
         machine.BuildInit(info);
         return machine;

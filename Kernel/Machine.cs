@@ -94,13 +94,16 @@ internal sealed unsafe class Machine
     }
 
     /// <summary>Scheduler, the table of system calls, the traps' other end.</summary>
-    public void BuildTasks()
+    public void BuildTasks(in BootInfo info)
     {
         Tasks = new TaskSystem(Memory, Timers) { Power = new PowerOff(Terminal), StartTsc = Clock.StartTsc };
         Tasks.Clocks.Clock = Clock;
         Tasks.AdoptBootThread();
         Calls = SyscallAreas.Build();
-        PerCpu.Hooks = new TaskTrapHooks(Tasks, new Dispatcher(Calls));
+        var dispatcher = new Dispatcher(Calls);
+        bool trace = CommandLine.Has(info.CommandLine, "trace-calls"u8) || !CommandLine.ValueOf(info.CommandLine, "trace-calls"u8).IsEmpty;
+        PerCpu.Hooks = new TaskTrapHooks(
+            Tasks, trace ? new TracingDispatcher(dispatcher, Calls, CommandLine.ValueOf(info.CommandLine, "trace-calls"u8)) : dispatcher);
         Tasks.Load.StartCounting();
     }
 

@@ -199,6 +199,16 @@ internal sealed unsafe class Task : TaskFiles
     }
 
     /// <inheritdoc/>
+    public override void Describe(ref TextWriter text)
+    {
+        text.Text("task "u8);
+        text.Signed(Pid);
+        text.Text(" ("u8);
+        text.Text(Name);
+        text.Text(IsKernelThread ? "), a kernel thread"u8 : ")"u8);
+    }
+
+    /// <inheritdoc/>
     public override int ProcessNumber => Group.Tgid;
 
     /// <inheritdoc/>
