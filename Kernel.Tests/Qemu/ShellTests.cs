@@ -40,7 +40,8 @@ public sealed class ShellTests
     public void Control_Z_stops_a_job_that_can_be_listed_and_ended()
     {
         using Terminal terminal = Boot();
-        terminal.Type("cat\n");
+        terminal.Type("echo ready; cat\n");
+        terminal.WaitFor(@"\nready");
         terminal.Type("seen\n");
         terminal.WaitFor(@"seen\r*\nseen");
         terminal.Type("\x1a");
@@ -56,7 +57,9 @@ public sealed class ShellTests
     public void Control_D_ends_input_and_at_last_the_machine()
     {
         using Terminal terminal = Boot();
-        terminal.Type("cat\nline\n");
+        terminal.Type("echo ready; cat\n");
+        terminal.WaitFor(@"\nready");
+        terminal.Type("line\n");
         terminal.WaitFor(@"line\r*\nline");
         terminal.Type("\x04");
         terminal.WaitForPrompt();

@@ -98,7 +98,7 @@ public sealed partial class Terminal : IDisposable
 
     /// <summary>Waits for the shell's prompt; what was shown before it.</summary>
     /// <remarks>The shell's line editor asks for the cursor's place when it waits for keys: from then on nothing typed is lost.</remarks>
-    public string WaitForPrompt() => WaitFor(@"(?s)(.*?)(^|\n|\r)\S* # \x1b\[6n").Groups[1].Value;
+    public string WaitForPrompt() => WaitFor(@"(?s)(.*?)\S* # \x1b\[6n").Groups[1].Value;
 
     /// <summary>Waits until the program has ended, and returns its status.</summary>
     public int WaitForEnd()
