@@ -20,6 +20,11 @@ internal sealed class TaskTrapHooks : TrapHooks
     public override void PageFault(ref TrapFrame frame, VirtAddr address, PageFaultCode code)
     {
         Task task = Task.Current;
+        if (!address.IsUser && Vsyscall.IsCall(frame, address, code))
+        {
+            Vsyscall.Emulate(task, ref frame, _calls);
+            return;
+        }
         PageFaultResult result = PageFaultHandler.DoUserAddrFault(task, address, code);
         if (result != PageFaultResult.Handled)
             FaultSignals.Raise(task, ref frame, address, code, result);

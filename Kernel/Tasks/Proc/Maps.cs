@@ -65,8 +65,16 @@ internal abstract class AreaFile(TaskSystem system, ReadOnlySpan<byte> name) : P
             }
             cursor.Position = area.End.Value;
         }
-        cursor.Ended = true;
+        int gate = w.Length;
+        ShowGate(ref w);
+        if (w.Overflowed)
+            w.Truncate(gate);
+        else
+            cursor.Ended = true;
     }
+
+    /// <summary>Writes the text of the vsyscall page, which every address space ends with. Linux: <c>get_gate_vma</c>.</summary>
+    protected abstract void ShowGate(ref TextWriter w);
 }
 
 /// <summary><c>/proc/PID/maps</c>.</summary>
@@ -74,6 +82,9 @@ internal sealed class MapsFile(TaskSystem system) : AreaFile(system, "maps"u8)
 {
     /// <inheritdoc/>
     protected override void Show(ref TextWriter w, VmArea area) => MapsText.Line(ref w, area);
+
+    /// <inheritdoc/>
+    protected override void ShowGate(ref TextWriter w) => MapsText.GateLine(ref w);
 }
 
 /// <summary><c>/proc/PID/smaps</c>.</summary>
@@ -92,6 +103,16 @@ internal sealed class SmapsFile(TaskSystem system) : AreaFile(system, "smaps"u8)
         SmapsText.Flags(ref w, area.Flags);
     }
 
+    /// <inheritdoc/>
+    protected override void ShowGate(ref TextWriter w)
+    {
+        MapsText.GateLine(ref w);
+        SmapsText.Kilobytes(ref w, "Size:           "u8, PageSize.Bytes);
+        w.Text("KernelPageSize:        4 kB\nMMUPageSize:           4 kB\n"u8);
+        SmapsText.Usage(ref w, new AreaUsage(), rollup: false);
+        w.Text("THPeligible:    0\n"u8);
+        SmapsText.Flags(ref w, VmFlags.Execute);
+    }
 }
 
 /// <summary><c>/proc/PID/smaps_rollup</c>: the sums over all areas.</summary>

@@ -42,6 +42,18 @@ internal static class MapsText
         w.Byte((byte)'\n');
     }
 
+    /// <summary>The line of the vsyscall page, which can be executed and nothing else.</summary>
+    public static void GateLine(ref TextWriter w)
+    {
+        int start = w.Length;
+        w.Hex(UserSpace.Vsyscall);
+        w.Byte((byte)'-');
+        w.Hex(UserSpace.Vsyscall + PageSize.Bytes);
+        w.Text(" --xp 00000000 00:00 0 "u8);
+        Pad(ref w, start);
+        w.Text("[vsyscall]\n"u8);
+    }
+
     private static void Name(ref TextWriter w, VmArea area, int start)
     {
         if (area.File is { } file)
