@@ -1,5 +1,6 @@
 using System;
 using NanoVm.Core;
+using NanoVm.Files.Block;
 using NanoVm.Files.Devices;
 using NanoVm.Files.Pipes;
 
@@ -87,8 +88,9 @@ internal static class OpenOperation
         Inode inode = place.Dentry.Inode!;
         switch (inode.Mode & FileMode.TypeMask)
         {
-            case FileMode.CharacterDevice:
             case FileMode.BlockDevice:
+                return BlockDeviceFile.Open(place, flags);
+            case FileMode.CharacterDevice:
                 return DeviceTable.Open(who, place, flags);
             case FileMode.Fifo:
                 return Fifo.Open(who, place, flags);

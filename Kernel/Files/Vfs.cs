@@ -46,6 +46,7 @@ internal sealed class Vfs
         FileLockObjects = new ObjectCache<FileLock>(memory, "file_lock_cache"u8);
         LockLists = new ObjectCache<FileLocks>(memory, "file_lock_ctx"u8);
         DirectoryFiles = new ObjectCache<DirectoryFile>(memory, "filp_dir"u8);
+        Blocks = new Block.BlockDeviceTable(memory);
         PathFiles = new ObjectCache<PathOnlyFile>(memory, "filp_path"u8);
     }
 
@@ -66,6 +67,9 @@ internal sealed class Vfs
     internal ObjectCache<FileLocks> LockLists { get; }
     internal ObjectCache<DirectoryFile> DirectoryFiles { get; }
     internal ObjectCache<PathOnlyFile> PathFiles { get; }
+
+    /// <summary>Disks and partitions.</summary>
+    public Block.BlockDeviceTable Blocks { get; }
 
     /// <summary>The first file-system type; follow <see cref="FileSystemType.Next"/>.</summary>
     public FileSystemType? FirstType => firstType;

@@ -24,7 +24,7 @@ internal sealed partial class MmStruct
             }
         }
 
-        System.MarkFileFrameDirty(ref System.Frames[fault.Page]);
+        System.MarkFileFrameDirty(ref System.Frames[fault.Page], fault.Page);
         FinishFault(ref fault, fault.Page, write: true);
         System.Statistics.Count(VmCounter.FaultShared);
         return PageFaultResult.Handled;

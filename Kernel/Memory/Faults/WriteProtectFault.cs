@@ -139,7 +139,7 @@ internal sealed partial class MmStruct
         if (entry == original)
         {
             if (counted)
-                System.MarkFileFrameDirty(ref System.Frames[original.Pfn]);
+                System.MarkFileFrameDirty(ref System.Frames[original.Pfn], original.Pfn);
             Reuse(ref entry, fault.Area);
         }
 

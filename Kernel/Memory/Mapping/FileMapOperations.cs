@@ -7,7 +7,7 @@ namespace NanoVm.Memory.Mapping;
 
 /// <summary>How an area behaves that maps a file through its page cache.</summary>
 /// <remarks>Linux: <c>generic_file_vm_ops</c>, <c>shmem_vm_ops</c>. One object serves all files of a machine: what differs is in the <see cref="AddressSpace"/>.</remarks>
-internal sealed class FileMapOperations(PageCache cache) : VmOperations
+internal class FileMapOperations(PageCache cache) : VmOperations
 {
     private readonly PageCache _cache = cache;
 

@@ -44,7 +44,14 @@ internal sealed partial class MemorySystem
     }
 
     /// <summary>The processor said in an entry that a file's page was written through it.</summary>
-    internal void MarkFileFrameDirty(ref PageFrame frame) => frame.Flags |= FrameFlags.Dirty;
+    /// <remarks>Shared memory has no disk, so the flag is all; a file's page is also marked in its cache, where writeback finds it.</remarks>
+    internal unsafe void MarkFileFrameDirty(ref PageFrame frame, Pfn pfn)
+    {
+        if ((frame.Flags & (FrameFlags.SwapBacked | FrameFlags.PageCache)) == FrameFlags.PageCache && frame.Mapping != 0)
+            ObjectFactory.FromAddress<AddressSpace>((void*)frame.Mapping).MarkDirty(pfn);
+        else
+            frame.Flags |= FrameFlags.Dirty;
+    }
 
     /// <summary>A swap entry gets one more holder by fork.</summary>
     internal void DuplicateSwapEntry(MmStruct mm, Pte entry) => Panic.Now("a swap entry without swap"u8);

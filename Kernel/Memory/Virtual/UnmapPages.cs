@@ -53,7 +53,7 @@ internal sealed partial class MmStruct
         else
         {
             if (entry.IsDirty)
-                System.MarkFileFrameDirty(ref frame);
+                System.MarkFileFrameDirty(ref frame, pfn);
             if ((frame.Flags & FrameFlags.SwapBacked) != 0)
                 ShmemPages--;
             else
