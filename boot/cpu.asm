@@ -411,3 +411,16 @@ ADDRESS image_has_avx, cpu_has_avx
 ADDRESS image_traps_clac, traps_clac_sites
 ADDRESS image_usercopy_clac, usercopy_clac_sites
 ADDRESS image_usercopy_stac, usercopy_stac_sites
+
+; PKRU: two bits a protection key. Only with CR4.PKE.
+FUNCTION cpu_read_pkru
+    xor ecx, ecx
+    rdpkru
+    ret
+
+FUNCTION cpu_write_pkru
+    mov eax, edi
+    xor ecx, ecx
+    xor edx, edx
+    wrpkru
+    ret

@@ -28,6 +28,8 @@ internal static unsafe class MemorySyscalls
         table.Add(216, "remap_file_pages"u8, &RemapFilePages);
         table.Add(325, "mlock2"u8, &Mlock2);
         table.Add(329, "pkey_mprotect"u8, &PkeyMprotect);
+        table.Add(330, "pkey_alloc"u8, &PkeyAlloc);
+        table.Add(331, "pkey_free"u8, &PkeyFree);
     }
 
     /// <summary>The caller's address space; a task that makes a system call has one.</summary>
@@ -113,11 +115,29 @@ internal static unsafe class MemorySyscalls
         => MmOf(ref a).Mprotect(a.Address0, a.Arg1, ProtectionOf(a.Task.Personality, a.Arg2));
 
     private static SysResult PkeyMprotect(ref SyscallArguments a)
+        => MmOf(ref a).Mprotect(a.Address0, a.Arg1, ProtectionOf(a.Task.Personality, a.Arg2), a.Int3);
+
+    private static SysResult PkeyAlloc(ref SyscallArguments a)
     {
-        int key = a.Int3;
-        if (key < -1 || key > 15)
+        const ulong knownRights = 3;
+        if (a.Arg0 != 0 || (a.Arg1 & ~knownRights) != 0)
             return Errno.EINVAL;
-        return MmOf(ref a).Mprotect(a.Address0, a.Arg1, ProtectionOf(a.Task.Personality, a.Arg2), key);
+        MmStruct mm = MmOf(ref a);
+        mm.MmapLock.WriteLock();
+        Result<int> result = mm.AllocateKey();
+        if (result.IsOk)
+            ProtectionKeys.SetRights(result.Value, (uint)a.Arg1);
+        mm.MmapLock.WriteUnlock();
+        return result;
+    }
+
+    private static SysResult PkeyFree(ref SyscallArguments a)
+    {
+        MmStruct mm = MmOf(ref a);
+        mm.MmapLock.WriteLock();
+        Errno error = mm.FreeKey(a.Int0);
+        mm.MmapLock.WriteUnlock();
+        return error;
     }
 
     private static SysResult Mremap(ref SyscallArguments a)

@@ -23,6 +23,7 @@ internal static class SyscallAreas
         SocketSyscalls.Register(ref builder);
         SocketTransferSyscalls.Register(ref builder);
         MemorySyscalls.Register(ref builder);
+        ProcessVmSyscalls.Register(ref builder);
         FileOpenSyscalls.Register(ref builder);
         FileReadWriteSyscalls.Register(ref builder);
         FileStatSyscalls.Register(ref builder);

@@ -76,6 +76,13 @@ internal static unsafe class Cpu
     [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_write_xcr0")]
     public static extern void WriteXcr0(ulong value);
 
+    /// <summary>Only when the processor has protection keys.</summary>
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_read_pkru")]
+    public static extern uint ReadPkru();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_write_pkru")]
+    public static extern void WritePkru(uint value);
+
     [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_load_gdt")]
     public static extern void LoadGdt(void* pointer, ulong codeSelector, ulong dataSelector, ulong taskSelector);
 

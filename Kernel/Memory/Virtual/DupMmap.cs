@@ -58,6 +58,7 @@ internal sealed partial class MmStruct
         SavedAuxv = parent.SavedAuxv;
         Dumpable = parent.Dumpable;
         AllocatedKeys = parent.AllocatedKeys;
+        ExecuteOnlyKey = parent.ExecuteOnlyKey;
         ExeFile = parent.ExeFile;
         ExeFile?.Get();
     }

@@ -120,6 +120,9 @@ internal sealed partial class MmStruct
     /// <summary>Protection keys that <c>pkey_alloc</c> gave out, one bit each. Linux: <c>context.pkey_allocation_map</c>.</summary>
     public ushort AllocatedKeys;
 
+    /// <summary>The key of memory that may be executed but not read; 0 until the first such mapping. Linux: <c>context.execute_only_pkey</c>.</summary>
+    public byte ExecuteOnlyKey;
+
     /// <summary>The number of areas. Linux: <c>map_count</c>.</summary>
     public int MapCount => Areas.Count;
 

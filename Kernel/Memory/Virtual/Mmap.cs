@@ -48,7 +48,8 @@ internal sealed partial class MmStruct
         if ((flags & MapFlags.FixedNoReplace) != 0 && FindVmaIntersection(range) is not null)
             return Errno.EEXIST;
 
-        VmFlags areaFlags = FlagsOf(request.Protection, flags) | DefaultFlags | VmFlags.MayAccessMask | request.ExtraFlags;
+        int key = request.Protection == Protection.Execute ? GetExecuteOnlyKey() : 0;
+        VmFlags areaFlags = FlagsOf(request.Protection, flags) | (VmFlags)((ulong)key << VmFlagsExtensions.ProtectionKeyShift) | DefaultFlags | VmFlags.MayAccessMask | request.ExtraFlags;
         if ((flags & MapFlags.Locked) != 0 && !MayLock())
             return Errno.EPERM;
         error = MayLockMore(areaFlags, length);

@@ -39,7 +39,7 @@ internal sealed partial class MmStruct
 
         if (MmapLock.WriteLockKillable() != Errno.None)
             return Errno.EINTR;
-        Errno error = key >= 0 && (AllocatedKeys & (1 << key)) == 0
+        Errno error = key != -1 && !IsKeyAllocated(key)
             ? Errno.EINVAL
             : ProtectLocked(start, end, protection, grows, key);
         ValidateInDebug();
@@ -74,7 +74,7 @@ internal sealed partial class MmStruct
         while (true)
         {
             VmFlags flags = (area.Flags & ~(VmFlags.AccessMask | VmFlags.ProtectionKeyMask)) | (VmFlags)(ulong)(protection & Protection.AccessMask);
-            int newKey = key >= 0 ? key : area.Flags.ProtectionKey();
+            int newKey = KeyFor(area, protection, key);
             flags |= (VmFlags)((ulong)newKey << VmFlagsExtensions.ProtectionKeyShift);
 
             // Each MAY bit stands four places above its access bit.

@@ -25,6 +25,7 @@ internal static unsafe class FaultSignals
             case PageFaultResult.SegvPkuerr:
                 info.Signal = SignalNumber.Segmentation;
                 info.Code = SignalInfo.SegvPkuErr;
+                info.ProtectionKey = task.Mm!.ProtectionKeyAt(address);
                 break;
             case PageFaultResult.Sigbus:
                 info.Signal = SignalNumber.Bus;

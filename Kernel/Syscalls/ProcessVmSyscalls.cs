@@ -1,0 +1,124 @@
+using System;
+using NanoVm.Core;
+using NanoVm.Files;
+using NanoVm.Memory.Virtual;
+using NanoVm.Tasks;
+
+namespace NanoVm.Syscalls;
+
+/// <summary>Memory of another process: <c>process_vm_readv process_vm_writev</c>.</summary>
+/// <remarks>Linux: <c>process_vm_rw_core</c>. The bytes pass through a small buffer, so that never two address spaces are locked at once.</remarks>
+internal static unsafe class ProcessVmSyscalls
+{
+    private const int BufferBytes = 2048;
+
+    public static void Register(ref SyscallTableBuilder table)
+    {
+        table.Add(310, "process_vm_readv"u8, &ReadV);
+        table.Add(311, "process_vm_writev"u8, &WriteV);
+    }
+
+    private static SysResult ReadV(ref SyscallArguments a) => Transfer(ref a, write: false);
+
+    private static SysResult WriteV(ref SyscallArguments a) => Transfer(ref a, write: true);
+
+    /// <summary>man 2 process_vm_readv.</summary>
+    private static SysResult Transfer(ref SyscallArguments a, bool write)
+    {
+        if (a.Arg5 != 0)
+            return Errno.EINVAL;
+        Task task = a.Task;
+        Vfs vfs = task.System.Vfs;
+        Errno error = IoVectorArgument.Get(vfs, a.Address1, a.Arg2, out IoVectorArgument local);
+        SysResult result = error != Errno.None ? error : WithLocal(ref a, vfs, local.Vectors, write);
+        local.Dispose();
+        return result;
+    }
+
+    private static SysResult WithLocal(ref SyscallArguments a, Vfs vfs, scoped Span<IoVec> vectors, bool write)
+    {
+        Errno error = IovIter.TryFromUser(vectors, out IovIter iter);
+        if (error != Errno.None || iter.Remaining == 0)
+            return error;
+        error = IoVectorArgument.Get(vfs, a.Address3, a.Arg4, out IoVectorArgument remote);
+        SysResult result = error != Errno.None ? error : WithTarget(a.Task, a.Int0, ref iter, remote.Vectors, write);
+        remote.Dispose();
+        return result;
+    }
+
+    private static SysResult WithTarget(Task task, int pid, ref IovIter local, scoped Span<IoVec> remote, bool write)
+    {
+        ulong total = 0;
+        foreach (ref IoVec piece in remote)
+        {
+            if ((long)piece.Length < 0)
+                return Errno.EINVAL;
+            total |= piece.Length;
+        }
+
+        if (total == 0)
+            return SysResult.Success;
+        if (!FindMm(task, pid).TryGet(out MmStruct mm, out Errno error))
+            return error;
+        SysResult result = Copy(mm, ref local, remote, write);
+        mm.Put();
+        return result;
+    }
+
+    /// <summary>The address space of the process, with a user reference; it has to let itself be inspected.</summary>
+    private static Result<MmStruct> FindMm(Task task, int pid)
+    {
+        using (task.System.TaskLock.Acquire())
+        {
+            Task? target = task.System.Pids.FindTask(pid);
+            if (target is null)
+                return Errno.ESRCH;
+            if (target.Mm is not { } mm || !mm.TryGet())
+                return Errno.ESRCH;
+            if (TaskAccess.MayInspect(task, target))
+                return mm;
+            mm.Put();           // never the last: the target still holds one
+            return Errno.EPERM;
+        }
+    }
+
+    private static SysResult Copy(MmStruct mm, ref IovIter local, scoped Span<IoVec> remote, bool write)
+    {
+        Span<byte> buffer = stackalloc byte[BufferBytes];
+        for (int i = 0; i < remote.Length; i++)
+        {
+            ulong at = remote[i].Base;
+            ulong left = remote[i].Length;
+            while (left > 0 && local.Remaining > 0)
+            {
+                ulong part = left < BufferBytes ? left : BufferBytes;
+                if (part > local.Remaining)
+                    part = local.Remaining;
+                Span<byte> piece = buffer[..(int)part];
+                ulong done = write ? WritePart(mm, at, ref local, piece, out bool complete) : ReadPart(mm, at, ref local, piece, out complete);
+                at += done;
+                left -= done;
+                if (!complete)
+                    return local.Done == 0 ? Errno.EFAULT : local.Done;
+            }
+        }
+
+        return local.Done;
+    }
+
+    private static ulong ReadPart(MmStruct mm, ulong at, ref IovIter local, scoped Span<byte> piece, out bool complete)
+    {
+        ulong got = mm.AccessRemote(new VirtAddr(at), piece, write: false);
+        Errno error = local.CopyToIter(piece[..(int)got], out int copied);
+        complete = error == Errno.None && got == (ulong)piece.Length;
+        return (ulong)copied;
+    }
+
+    private static ulong WritePart(MmStruct mm, ulong at, ref IovIter local, scoped Span<byte> piece, out bool complete)
+    {
+        Errno error = local.CopyFromIter(piece, out int copied);
+        ulong put = mm.AccessRemote(new VirtAddr(at), piece[..copied], write: true);
+        complete = error == Errno.None && put == (ulong)piece.Length;
+        return put;
+    }
+}
