@@ -12,6 +12,7 @@ using NanoVm.Hal;
 using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Physical;
 using NanoVm.Memory.Virtual;
+using NanoVm.SelfTest;
 using NanoVm.Syscalls;
 using NanoVm.Tasks;
 using NanoVm.Tasks.Proc;
@@ -146,12 +147,23 @@ internal sealed unsafe class Machine
     /// <summary>Process 1 and the kernel's own threads; they run when the boot thread becomes idle.</summary>
     public void BuildInit(in BootInfo info)
     {
+        RunSelfTests(CommandLine.ValueOf(info.CommandLine, "test"u8));
         ReadOnlySpan<byte> path = CommandLine.ValueOf(info.CommandLine, "init"u8);
         if (KernelThreads.Create(Tasks, "init"u8, new InitProcess(Tasks, path), out _) != Errno.None
             || KernelThreads.Create(Tasks, "kthreadd"u8, new KernelThreadCollector(), out _) != Errno.None)
         {
             Panic.Now("too little memory to start"u8);
         }
+    }
+
+    private void RunSelfTests(ReadOnlySpan<byte> chosen)
+    {
+        if (chosen.IsEmpty)
+            return;
+        var tests = new SelfTests(Terminal, Memory, PageCache);
+        tests.Run(chosen);
+        ProcessFiles.SelfTestsRun = tests.Ran;
+        ProcessFiles.SelfTestsFailed = tests.Failed;
     }
 
     private void SeedRandom(in BootInfo info)
