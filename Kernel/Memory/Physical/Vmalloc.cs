@@ -220,17 +220,29 @@ internal sealed class Vmalloc
         }
 
         _used.Insert<VmallocArea.UsedTraits>(area);
-        bool prepared = true;
-        for (VirtAddr page = area.Start; page < area.End && prepared; page = (page + PageSize.LargeBytes).AlignDown(PageSize.LargeBytes))
-            prepared = _tables.Prepare(page, AllocationFlags.Atomic) == Errno.None;
+        VirtAddr held = area.Start;
+        while (held < area.End && _tables.Hold(held, AllocationFlags.Atomic) == Errno.None)
+            held = NextTable(held);
+        bool prepared = held >= area.End;
+        if (!prepared)
+            ReleaseTables(area.Start, held);
         _lock.ReleaseRaw(enabled);
 
         if (spent is not null)
             _areas.Free(spent);
         if (prepared)
             return area;
-        Release(area, area.Start);
+        MakeFree(area);
         return null;
+    }
+
+    /// <summary>The first page that the next last-level table serves.</summary>
+    private static VirtAddr NextTable(VirtAddr page) => (page + PageSize.LargeBytes).AlignDown(PageSize.LargeBytes);
+
+    private void ReleaseTables(VirtAddr start, VirtAddr end)
+    {
+        for (VirtAddr page = start; page < end; page = NextTable(page))
+            _tables.Release(page);
     }
 
     /// <summary>Unmaps what is mapped below <paramref name="mappedEnd"/> and makes the area a free one.</summary>
@@ -253,6 +265,15 @@ internal sealed class Vmalloc
             _frames.Put(frame);
         }
 
+        bool enabled = _lock.AcquireRaw();
+        ReleaseTables(area.Start, area.End);
+        _lock.ReleaseRaw(enabled);
+        MakeFree(area);
+    }
+
+    /// <summary>Joins an area in which nothing is mapped with its free neighbours.</summary>
+    private void MakeFree(VmallocArea area)
+    {
         bool enabled = _lock.AcquireRaw();
         _used.Remove(area);
         VmallocArea? joined1 = null, joined2 = null;
