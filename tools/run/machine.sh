@@ -38,7 +38,9 @@ start_machine() {
   else
     exec {log_port}> "$log"
   fi
-  qemu=(qemu-system-x86_64 -smp 1 -nic none -display none -no-reboot -m "${memory^^}" -device 'isa-debug-exit,iobase=0xf4,iosize=4')
+  qemu=(qemu-system-x86_64 -smp 1 -nic none -display none -no-reboot -m "${memory^^}" -machine memory-backend=ram
+    # Nothing is set aside on the host for it: a machine may have more memory than the host, as long as it is not touched.
+    -object "memory-backend-ram,id=ram,size=${memory^^},reserve=off" -device 'isa-debug-exit,iobase=0xf4,iosize=4')
   words=(${append:+$append})
   add_processor
   add_disks
