@@ -29,7 +29,8 @@ public sealed class ShellTests
     public void Control_C_ends_a_command_and_the_shell_lives_on()
     {
         using Terminal terminal = Boot();
-        terminal.Type("echo begun; sleep 1000\n");
+        // The command itself says that it has begun: a shell that says so may not have put it into the foreground yet.
+        terminal.Type("sh -c 'echo begun; exec sleep 1000'\n");
         terminal.WaitFor(@"\nbegun");
         terminal.Type("\x03");
         terminal.WaitForPrompt();
