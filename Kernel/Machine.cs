@@ -46,13 +46,15 @@ internal sealed unsafe class Machine
     /// <summary>Processor, page tables, frames, object caches.</summary>
     public void BuildMemory(in BootInfo info)
     {
+        if (CommandLine.Has(info.CommandLine, "la57"u8) && !FiveLevelPaging.TryEnter(CpuFeatures.Read()))
+            Log.Warn("la57: this processor has no five-level paging; four levels it is"u8);
         Features = Processor.Initialize();
         var boot = new BootMemory();
         BootHeap.Install(new BootMemoryHeap(boot));
         BootMemorySource.Fill(boot, info);
         Tables = KernelTables.Build(info, boot, Features);
         Physical = new PhysicalMemory(boot, new FrameTable((PageFrame*)KernelLayout.FrameDescriptors), Tables.Root);
-        Memory = new MemorySystem(Physical, Tables.Root, pagingLevels: 4);
+        Memory = new MemorySystem(Physical, Tables.Root, pagingLevels: Mmu.IsFiveLevel ? 5 : 4);
         PageCache = new PageCache(Physical);
         if (CommandLine.Has(info.CommandLine, "norandmaps"u8))
             Memory.RandomizeVaSpace = 0;

@@ -18,6 +18,8 @@ percpu_boot_area:
 global cpu_has_xsave
 cpu_has_xsave:
     db 0
+user_end:
+    dq 0x7ffffffff000                   ; four levels: 47 bits less a page
 global cpu_has_avx
 cpu_has_avx:
     db 0
@@ -86,6 +88,15 @@ FUNCTION cpu_boot_stack
 FUNCTION cpu_boot_stack_top
     extern boot_stack_top
     mov rax, boot_stack_top
+    ret
+
+; One past the last user address.
+FUNCTION cpu_user_end
+    mov rax, [user_end]
+    ret
+
+FUNCTION cpu_set_user_end
+    mov [user_end], rdi
     ret
 
 FUNCTION cpu_disable_interrupts

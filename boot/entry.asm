@@ -11,6 +11,7 @@ extern KernelMain
 extern __boot_bss_start, __boot_bss_end, __bss_start, __bss_end
 global boot_start32
 global boot_handover
+global boot_pml4
 global boot_stack, boot_stack_top
 
 PRESENT   equ 1 << 0

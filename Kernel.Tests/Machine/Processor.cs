@@ -40,6 +40,8 @@ internal static class Mmu
     public static Pfn Root => HostMachine.Current.Root;
 
     public static bool IsFiveLevel => false;
+
+    public static ulong UserEnd => UserSpace.End;
 }
 
 /// <summary>Flushes are counted; the software MMU acts on them.</summary>

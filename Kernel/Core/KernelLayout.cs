@@ -1,12 +1,11 @@
 namespace NanoVm.Core;
 
-/// <summary>Where the kernel's half of every address space has its parts (four levels).</summary>
-/// <remarks>As on Linux x86-64: <c>Documentation/arch/x86/x86_64/mm.rst</c>. DESIGN section 5.</remarks>
+/// <summary>Where the kernel's half of every address space has its parts.</summary>
+/// <remarks>
+/// With five levels of paging the same: all lies in the last entry of the top level, and the user's half grows to 64 PiB.
+/// As on Linux x86-64: <c>Documentation/arch/x86/x86_64/mm.rst</c>. DESIGN section 5.</remarks>
 internal static class KernelLayout
 {
-    /// <summary>Bits that a canonical address repeats above its sign bit: 64 less 48.</summary>
-    public const int CanonicalShift = 16;
-
     /// <summary>The first address of the kernel's half.</summary>
     public const ulong KernelStart = 0xffff_8000_0000_0000;
 

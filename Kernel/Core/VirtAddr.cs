@@ -19,11 +19,8 @@ internal readonly struct VirtAddr(ulong value)
     /// <summary>The distance from the start of the page, in bytes.</summary>
     public ulong PageOffset => Value & PageSize.Mask;
 
-    /// <summary>Whether the address lies below <see cref="UserSpace.End"/>.</summary>
-    public bool IsUser => Value < UserSpace.End;
-
-    /// <summary>Whether bits 63..47 (63..56 with five levels) are all equal: another address raises #GP instead of #PF.</summary>
-    public bool IsCanonical => (ulong)((long)(Value << KernelLayout.CanonicalShift) >> KernelLayout.CanonicalShift) == Value;
+    /// <summary>Whether the address lies below <see cref="UserSpace.Limit"/>.</summary>
+    public bool IsUser => Value < UserSpace.Limit;
 
     /// <summary>The start of the page that holds this address.</summary>
     public VirtAddr PageDown() => new(Value & ~PageSize.Mask);

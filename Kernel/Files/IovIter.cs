@@ -64,7 +64,7 @@ internal ref struct IovIter
     public static Errno TryFromUser(VirtAddr start, ulong bytes, out IovIter iter)
     {
         // As in Linux the whole range must lie in user space before a byte moves.
-        if (start.Value > UserSpace.End || bytes > UserSpace.End - start.Value)
+        if (start.Value > UserSpace.Limit || bytes > UserSpace.Limit - start.Value)
         {
             iter = default;
             return Errno.EFAULT;
@@ -84,7 +84,7 @@ internal ref struct IovIter
             ref IoVec piece = ref pieces[i];
             if ((long)piece.Length < 0)
                 return Errno.EINVAL;
-            if (piece.Base > UserSpace.End || piece.Length > UserSpace.End - piece.Base)
+            if (piece.Base > UserSpace.Limit || piece.Length > UserSpace.Limit - piece.Base)
                 return Errno.EFAULT;
             if (piece.Length > Maximum - total)
                 piece.Length = Maximum - total;

@@ -34,12 +34,12 @@ internal static unsafe class ControlSyscalls
         switch (a.Int0)
         {
             case SetFs:
-                if (a.Arg1 >= UserSpace.End)
+                if (a.Arg1 >= UserSpace.Limit)
                     return Errno.EPERM;
                 Cpu.WriteFsBase(a.Arg1);
                 return 0;
             case SetGs:
-                if (a.Arg1 >= UserSpace.End)
+                if (a.Arg1 >= UserSpace.Limit)
                     return Errno.EPERM;
                 Cpu.WriteUserGsBase(a.Arg1);
                 return 0;
@@ -225,7 +225,7 @@ internal static unsafe class ControlSyscalls
         MmStruct mm = task.Mm!;
         if (option is 13 or 14 or 15 or 12)
             return Errno.EINVAL;                                // exe_file, map and map_size: not built
-        if (address >= UserSpace.End || address < mm.System.MmapMinAddress)
+        if (address >= UserSpace.Limit || address < mm.System.MmapMinAddress)
             return Errno.EINVAL;
         var value = new VirtAddr(address);
         mm.MmapLock.WriteLock();

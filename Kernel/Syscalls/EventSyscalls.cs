@@ -158,5 +158,5 @@ internal static unsafe class EventSyscalls
 
     // Linux: access_ok.
     private static bool IsUserRange(VirtAddr start, ulong bytes)
-        => start.Value <= UserSpace.End && bytes <= UserSpace.End - start.Value;
+        => start.Value <= UserSpace.Limit && bytes <= UserSpace.Limit - start.Value;
 }

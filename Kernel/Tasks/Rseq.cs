@@ -91,7 +91,7 @@ internal static class Rseq
             return false;
         if (section == 0)
             return true;
-        if (section >= UserSpace.End)
+        if (section >= UserSpace.Limit)
             return false;
         var descriptor = new VirtAddr(section);
         if (UserCopy.Get(descriptor, out ulong versionAndFlags) != Errno.None
@@ -101,7 +101,7 @@ internal static class Rseq
         {
             return false;
         }
-        if (start >= UserSpace.End || start + length >= UserSpace.End || abort >= UserSpace.End || start + length < start)
+        if (start >= UserSpace.Limit || start + length >= UserSpace.Limit || abort >= UserSpace.Limit || start + length < start)
             return false;
         if ((uint)versionAndFlags != 0 || abort - start < length)
             return false;

@@ -214,4 +214,15 @@ internal static unsafe class Cpu
 
     [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "image_has_avx")]
     public static extern byte* HasAvx();
+
+    /// <summary>One past the last user address: depends on the levels of paging.</summary>
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_user_end")]
+    public static extern ulong UserEnd();
+
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_set_user_end")]
+    public static extern void SetUserEnd(ulong end);
+
+    /// <summary>See <c>boot/la57.asm</c>: descriptor tables and GS base are lost.</summary>
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_enter_five_levels")]
+    public static extern void EnterFiveLevels();
 }

@@ -11,4 +11,7 @@ internal static class Mmu
 
     /// <summary>Whether the processor translates with five levels (CR4.LA57).</summary>
     public static bool IsFiveLevel => (Cpu.ReadCr4() & (1UL << 12)) != 0;
+
+    /// <summary>One past the last address that a task may map; a page below the canonical hole. Linux: <c>TASK_SIZE_MAX</c>.</summary>
+    public static ulong UserEnd => Cpu.UserEnd();
 }

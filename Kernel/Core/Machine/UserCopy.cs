@@ -71,9 +71,9 @@ internal static unsafe class UserCopy
     /// </returns>
     public static Result<int> StringFromUser(Span<byte> to, VirtAddr from)
     {
-        if (from.Value >= UserSpace.End)
+        if (from.Value >= UserSpace.Limit)
             return Errno.EFAULT;
-        ulong room = UserSpace.End - from.Value;
+        ulong room = UserSpace.Limit - from.Value;
         ulong limit = Math.Min(room, (ulong)to.Length);
         long length;
         fixed (byte* pointer = to)

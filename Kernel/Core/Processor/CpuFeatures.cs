@@ -41,5 +41,6 @@ internal readonly unsafe struct CpuFeatures
     public bool HasSmap => (Extended7B & (1u << 20)) != 0;
     public bool HasUmip => (Extended7C & (1u << 2)) != 0;
     public bool HasProtectionKeys => (Extended7C & (1u << 3)) != 0;
+    public bool HasFiveLevelPaging => (Extended7C & (1u << 16)) != 0;
     public bool HasGigabytePages => (Amd1D & (1u << 26)) != 0;
 }

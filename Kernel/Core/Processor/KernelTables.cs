@@ -21,9 +21,11 @@ internal sealed unsafe class KernelTables
     private const ulong DescriptorBytesOfBlock = (DescribedBlock >> PageSize.Shift) * KernelLayout.FrameDescriptorBytes;
     private const ulong LowMemoryEnd = 1 << 20;
     private const int TopShift = 39;
+    private const int FiveLevelShift = 48;
 
     private readonly BootMemory _memory;
     private readonly bool _hasGigabytePages;
+    private readonly bool _fiveLevels = Mmu.IsFiveLevel;
     private ulong _nextDevice = KernelLayout.DeviceWindow;
 
     /// <summary>The table that CR3 holds while no task's mm is loaded; its upper half is copied into every mm.</summary>
@@ -229,7 +231,14 @@ internal sealed unsafe class KernelTables
             *entry = physical | (ulong)flags;
     }
 
-    private ulong* TopEntry(ulong address) => (ulong*)DirectMap.Pointer(Root) + ((address >> TopShift) & 511);
+    /// <summary>The entry of the fourth level for an address: with five levels its table hangs from the top one.</summary>
+    private ulong* TopEntry(ulong address)
+    {
+        var table = (ulong*)DirectMap.Pointer(Root);
+        if (_fiveLevels)
+            table = TableAt(table + ((address >> FiveLevelShift) & 511));
+        return table + ((address >> TopShift) & 511);
+    }
 
     /// <summary>The table that an entry points to; a new one when there is none.</summary>
     private ulong* TableAt(ulong* entry)

@@ -68,9 +68,9 @@ internal ref struct ElfImage
 
     private Errno MapSegment(in ElfFile elf, in ElfProgramHeader header, OpenFile file, VirtAddr place, ulong total, bool isInterpreter)
     {
-        if (header.VirtualAddress >= UserSpace.End && elf.Header.Type == ElfHeader.TypeExecutable)
+        if (header.VirtualAddress >= UserSpace.Limit && elf.Header.Type == ElfHeader.TypeExecutable)
             return isInterpreter ? Errno.ENOMEM : Errno.EINVAL;
-        if (header.FileBytes > header.MemoryBytes || header.MemoryBytes > UserSpace.End)
+        if (header.FileBytes > header.MemoryBytes || header.MemoryBytes > UserSpace.Limit)
             return isInterpreter ? Errno.ENOMEM : Errno.EINVAL;
 
         ulong offsetInPage = header.VirtualAddress & PageSize.Mask;
@@ -117,7 +117,7 @@ internal ref struct ElfImage
         }
 
         VirtAddr start = Bias + header.VirtualAddress;
-        if (!start.IsUser || UserSpace.End - header.MemoryBytes < start.Value)
+        if (!start.IsUser || UserSpace.Limit - header.MemoryBytes < start.Value)
             return isInterpreter ? Errno.ENOMEM : Errno.EINVAL;
         var memoryEnd = new VirtAddr((start.Value + header.MemoryBytes + PageSize.Mask) & ~PageSize.Mask);
         var fileEnd = new VirtAddr(start.Value - offsetInPage + pages);
