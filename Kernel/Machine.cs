@@ -102,6 +102,8 @@ internal sealed unsafe class Machine
         Tasks = new TaskSystem(Memory, Timers) { Power = new PowerOff(Terminal), StartTsc = Clock.StartTsc };
         Tasks.Clocks.Clock = Clock;
         Tasks.AdoptBootThread();
+        if (!CommandLine.ValueOf(info.CommandLine, "vdso"u8).SequenceEqual("0"u8))
+            Tasks.Vdso = new Vdso(Memory, Clock);
         Calls = SyscallAreas.Build();
         var dispatcher = new Dispatcher(Calls);
         bool trace = CommandLine.Has(info.CommandLine, "trace-calls"u8) || !CommandLine.ValueOf(info.CommandLine, "trace-calls"u8).IsEmpty;

@@ -164,7 +164,11 @@ internal static unsafe class TimeSyscalls
         // Not before the machine was started; and not so late that it would run over. Linux: timespec64_valid_settod.
         if (nanoseconds < Time.MonotonicNanoseconds || nanoseconds > ClockReading.Largest - 30UL * 365 * 86400 * UserTime.Second)
             return Errno.EINVAL;
-        task.System.Clocks.Clock?.SetRealtime(nanoseconds);
+        if (task.System.Clocks.Clock is { } wall)
+        {
+            wall.SetRealtime(nanoseconds);
+            task.System.Vdso?.RealtimeChanged(wall.RealtimeOffset);
+        }
         return SysResult.Success;
     }
 

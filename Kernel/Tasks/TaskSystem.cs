@@ -70,6 +70,9 @@ internal sealed unsafe partial class TaskSystem
     /// <summary>Where files without a name stand (pidfds); set when files are there.</summary>
     public AnonymousFileSystem NamelessFiles = null!;
 
+    /// <summary>What is mapped into every program; null with <c>vdso=0</c>.</summary>
+    public Vdso? Vdso;
+
     /// <summary>Ends the machine.</summary>
     public PowerOff Power = null!;
 

@@ -95,6 +95,13 @@ internal static class ElfLoader
             return error;
         mm.PlaceHeap(image.End, isLoader: program.Header.Type == ElfHeader.TypeShared && interpreter.ProgramHeaders is null);
 
+        VirtAddr vdso = default;
+        if (task.System.Vdso is { } shared)
+        {
+            error = shared.Map(mm, plan.StackTop, out vdso);
+            if (error != Errno.None)
+                return error;
+        }
         VirtAddr interpreterBase = default;
         plan.Entry = image.Entry;
         if (interpreter.ProgramHeaders is not null)
@@ -110,7 +117,7 @@ internal static class ElfLoader
             return Errno.EINVAL;
         if ((task.Personality & Personalities.MmapPageZero) != 0)
             MapPageZero(mm);
-        error = UserStack.Fill(task, mm, program, image, interpreterBase, ref plan);
+        error = UserStack.Fill(task, mm, program, image, interpreterBase, vdso, ref plan);
         if (error != Errno.None)
             return error;
         plan.MustDie = false;

@@ -33,6 +33,9 @@ internal unsafe ref struct ExecPlan
     public VirtAddr Entry;
     public VirtAddr StackPointer;
 
+    /// <summary>One past the new stack.</summary>
+    public VirtAddr StackTop;
+
     /// <summary>A failure from here on is one that Linux meets after its point of no return: the task dies of it.</summary>
     public bool MustDie;
     public bool PrivilegesGained;

@@ -24,7 +24,7 @@ namespace NanoVm.Tasks;
 /// </remarks>
 internal static class UserStack
 {
-    private const int VectorPairs = 20;
+    private const int VectorPairs = 21;
 
     /// <summary>Makes the stack area and writes the strings at its top.</summary>
     public static Errno Prepare(MmStruct mm, bool executable, scoped ref ExecPlan plan)
@@ -32,6 +32,7 @@ internal static class UserStack
         Errno error = mm.SetupStack(executable, out VirtAddr top);
         if (error != Errno.None)
             return error;
+        plan.StackTop = top;
         ulong bytes = (ulong)plan.FileName.Length + (ulong)plan.Environment.Bytes + (ulong)(plan.Arguments.Bytes - plan.FirstArgument)
             + (ulong)plan.Prefix.Length;
         VirtAddr strings = top - 8 - bytes;                     // from the lowest on: the stack grows once
@@ -50,7 +51,7 @@ internal static class UserStack
 
     /// <summary>Writes the rest and keeps the auxiliary vector for <c>/proc</c>.</summary>
     public static Errno Fill(
-        Task task, MmStruct mm, in ElfFile program, in ElfImage image, VirtAddr interpreterBase, scoped ref ExecPlan plan)
+        Task task, MmStruct mm, in ElfFile program, in ElfImage image, VirtAddr interpreterBase, VirtAddr vdso, scoped ref ExecPlan plan)
     {
         ulong place = mm.AlignStack(mm.ArgumentStart).Value;
         place -= 7;
@@ -67,7 +68,7 @@ internal static class UserStack
             return error;
 
         Span<ulong> vector = stackalloc ulong[2 * VectorPairs];
-        int used = BuildVector(task, program, image, interpreterBase, mm.EnvironmentEnd, platform, random, vector);
+        int used = BuildVector(task, program, image, interpreterBase, vdso, mm.EnvironmentEnd, platform, random, vector);
         vector = vector[..used];
         ulong words = 1 + (ulong)plan.ArgumentCount + 1 + (ulong)plan.Environment.Count + 1 + (ulong)used;
         place = (place - (words * sizeof(ulong))) & ~15ul;
@@ -91,12 +92,14 @@ internal static class UserStack
         return Errno.None;
     }
 
-    /// <summary>Linux 6.1's order. AT_SYSINFO_EHDR comes with the vDSO.</summary>
+    /// <summary>Linux 6.1's order.</summary>
     private static int BuildVector(
-        Task task, in ElfFile program, in ElfImage image, VirtAddr interpreterBase, VirtAddr fileName, VirtAddr platform, VirtAddr random,
+        Task task, in ElfFile program, in ElfImage image, VirtAddr interpreterBase, VirtAddr vdso, VirtAddr fileName, VirtAddr platform, VirtAddr random,
         Span<ulong> vector)
     {
         int n = 0;
+        if (!vdso.IsZero)
+            Add(vector, ref n, AuxiliaryKey.SysinfoHeader, vdso.Value);
         Add(vector, ref n, AuxiliaryKey.MinimumSignalStack, Signals.FrameBytes);
         Add(vector, ref n, AuxiliaryKey.HardwareCapabilities, CpuidEdx());
         Add(vector, ref n, AuxiliaryKey.PageBytes, PageSize.Bytes);
