@@ -82,7 +82,7 @@ public sealed class ShellTests
         terminal.Type("vi /tmp/f\n");
         terminal.WaitFor(@"/tmp/f 1/1");    // its status line: from here on it reads keys
         terminal.Type("ihello vi\x1b");
-        terminal.WaitFor(@"\x1b\[1;8H");    // it has left insert mode: the cursor stands on the last letter
+        terminal.WaitFor(@"\[Modified\].*\x1b\[1;8H");    // it has left insert mode: the cursor stands on the last letter
         terminal.Type(":wq\n");
         terminal.WaitForPrompt();
         Assert.Equal("hello vi", terminal.Command("cat /tmp/f").Trim());
