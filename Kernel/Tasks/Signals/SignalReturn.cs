@@ -13,6 +13,7 @@ internal static unsafe class SignalReturn
     /// <summary>Replaces <paramref name="frame"/> by the stored registers; a bad frame becomes SIGSEGV.</summary>
     public static void Restore(Task task, ref TrapFrame frame)
     {
+        task.Restart.Continue = null;                        // a call that a handler interrupted is over: EINTR, not its rest
         ulong start = frame.Rsp - 8;                         // the handler's RET has taken the return address
         Span<byte> image = stackalloc byte[SignalFrameFormat.Bytes - SignalInfoFormat.Bytes];
         if (UserCopy.CopyFromUser(image, new VirtAddr(start)) != Errno.None)
