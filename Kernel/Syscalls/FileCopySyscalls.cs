@@ -1,6 +1,7 @@
 using System;
 using NanoVm.Core;
 using NanoVm.Files;
+using NanoVm.Files.Pipes;
 using NanoVm.Tasks;
 
 namespace NanoVm.Syscalls;
@@ -12,8 +13,8 @@ internal static unsafe class FileCopySyscalls
     {
         table.Add(40, "sendfile"u8, &Sendfile);
         table.Add(275, "splice"u8, &Splice);
-        table.Add(276, "tee"u8, &Refuse);
-        table.Add(278, "vmsplice"u8, &Refuse);
+        table.Add(276, "tee"u8, &Tee);
+        table.Add(278, "vmsplice"u8, &Vmsplice);
         table.Add(326, "copy_file_range"u8, &CopyFileRange);
     }
 
@@ -104,61 +105,116 @@ internal static unsafe class FileCopySyscalls
         return result;
     }
 
-    /// <summary>man 2 splice: one side must be a pipe; copies from or to a file with positions.</summary>
+    private const uint SpliceNonBlock = 2, SpliceKnown = 0xF;
+
+    /// <summary>man 2 splice: one side at least must be a pipe.</summary>
     private static SysResult Splice(ref SyscallArguments a)
     {
-        const uint Known = 0xF;
         if (a.Arg4 == 0)
             return 0L;
-        if ((a.UInt5 & ~Known) != 0)
+        if ((a.UInt5 & ~SpliceKnown) != 0)
             return Errno.EINVAL;
         Task task = a.Task;
         OpenFile? from = task.Files.GetFile(a.Int0);
         OpenFile? to = task.Files.GetFile(a.Int2);
-        SysResult result = from is null || to is null ? Errno.EBADF : Splice(task, from, a.Address1, to, a.Address3, a.Arg4);
+        SysResult result = from is null || to is null ? Errno.EBADF
+            : Splice(task, from, a.Address1, to, a.Address3, Math.Min(a.Arg4, IovIter.Maximum), (a.UInt5 & SpliceNonBlock) != 0);
         to?.Put();
         from?.Put();
         return result;
     }
 
-    private static SysResult Splice(Task task, OpenFile from, VirtAddr fromAt, OpenFile to, VirtAddr toAt, ulong count)
+    private static SysResult Splice(Task task, OpenFile from, VirtAddr fromAt, OpenFile to, VirtAddr toAt, ulong count, bool nonBlocking)
     {
         if (!from.CanRead || !to.CanWrite)
             return Errno.EBADF;
-        bool fromPipe = FileMode.Fifo == (from.Inode.Mode & FileMode.TypeMask);
-        bool toPipe = FileMode.Fifo == (to.Inode.Mode & FileMode.TypeMask);
-        if ((fromPipe && !fromAt.IsZero) || (toPipe && !toAt.IsZero))
+        var fromPipe = from as PipeFile;
+        var toPipe = to as PipeFile;
+        if ((fromPipe is not null && !fromAt.IsZero) || (toPipe is not null && !toAt.IsZero))
             return Errno.ESPIPE;
-        // From a pipe nothing can be given back, so only what a regular file takes for certain is taken out of it.
-        if (fromPipe == toPipe || (fromPipe && !to.Inode.IsRegular) || (toPipe && (from.Modes & OpenModes.Positional) == 0))
+        if (fromPipe is not null && toPipe is not null)
+            return PipeSplice.Between(task, fromPipe, toPipe, count, nonBlocking, duplicate: false);
+        if (fromPipe is null && toPipe is null)
             return Errno.EINVAL;
-        if ((to.Flags & OpenFlags.Append) != 0 && !toPipe)
+
+        VirtAddr at = fromPipe is null ? fromAt : toAt;
+        OpenFile file = fromPipe is null ? from : to;
+        if (!at.IsZero && (file.Modes & OpenModes.Positional) == 0)
             return Errno.EINVAL;
-        long fromPosition = from.Position;
-        long toPosition = to.Position;
-        if (!fromAt.IsZero && UserCopy.Get(fromAt, out fromPosition) != Errno.None)
-            return Errno.EFAULT;
-        if (!toAt.IsZero && UserCopy.Get(toAt, out toPosition) != Errno.None)
-            return Errno.EFAULT;
-        if (fromPosition < 0 || toPosition < 0)
+        if (toPipe is not null && (file.Modes & OpenModes.Positional) == 0)
+            return Errno.EINVAL;                            // only files that can be read twice: what does not fit stays in them
+        if (fromPipe is not null && (to.Flags & OpenFlags.Append) != 0)
             return Errno.EINVAL;
-        // One page at a time: a splice answers what there is and does not wait for more.
-        Result<long> result = Transfer(task, from, ref fromPosition, fromAt.IsZero, to, toPosition, toAt.IsZero, out toPosition, Math.Min(count, PageSize.Bytes));
-        if (!result.IsOk)
-            return result;
-        if (!fromAt.IsZero && UserCopy.Put(fromAt, fromPosition) != Errno.None)
+        long position = 0;
+        if (!at.IsZero && UserCopy.Get(at, out position) != Errno.None)
             return Errno.EFAULT;
-        if (!toAt.IsZero && UserCopy.Put(toAt, toPosition) != Errno.None)
+        if (position < 0)
+            return Errno.EINVAL;
+
+        bool locked = at.IsZero && FileTransfer.LockPosition(file);
+        if (at.IsZero)
+            position = file.Position;
+        Result<long> result = fromPipe is not null
+            ? PipeSplice.ToFile(task, fromPipe, to, ref position, count, nonBlocking)
+            : PipeSplice.FromFile(task, from, ref position, toPipe!, count, nonBlocking);
+        if (at.IsZero && result.IsOk)
+            file.Position = position;
+        if (locked)
+            file.PositionLock.Unlock();
+        if (result.IsOk && !at.IsZero && UserCopy.Put(at, position) != Errno.None)
             return Errno.EFAULT;
         return result;
     }
 
-    /// <summary>tee and vmsplice pass pages by reference, which pipes here do not do: EINVAL, as for files that cannot.</summary>
-    private static SysResult Refuse(ref SyscallArguments a)
+    /// <summary>man 2 tee: copies between pipes and takes nothing out.</summary>
+    private static SysResult Tee(ref SyscallArguments a)
     {
-        if (a.Task.Files.Peek(a.Int0) is null)
+        if ((a.UInt3 & ~SpliceKnown) != 0)
+            return Errno.EINVAL;
+        if (a.Arg2 == 0)
+            return 0L;
+        Task task = a.Task;
+        OpenFile? from = task.Files.GetFile(a.Int0);
+        OpenFile? to = task.Files.GetFile(a.Int1);
+        SysResult result;
+        if (from is null || to is null || !from.CanRead || !to.CanWrite)
+            result = Errno.EBADF;
+        else if (from is PipeFile source && to is PipeFile target)
+            result = PipeSplice.Between(task, source, target, a.Arg2, (a.UInt3 & SpliceNonBlock) != 0, duplicate: true);
+        else
+            result = Errno.EINVAL;
+        to?.Put();
+        from?.Put();
+        return result;
+    }
+
+    /// <summary>man 2 vmsplice: memory to a pipe, or out of it. Pages are copied, never shared with the program.</summary>
+    private static SysResult Vmsplice(ref SyscallArguments a)
+    {
+        if ((a.UInt3 & ~SpliceKnown) != 0)
+            return Errno.EINVAL;
+        Task task = a.Task;
+        OpenFile? file = task.Files.GetFile(a.Int0);
+        if (file is null)
             return Errno.EBADF;
-        return Errno.EINVAL;
+        SysResult result = file is PipeFile pipe ? Vmsplice(task, pipe, a.Address1, a.Arg2, (a.UInt3 & SpliceNonBlock) != 0) : Errno.EBADF;
+        file.Put();
+        return result;
+    }
+
+    private static SysResult Vmsplice(Task task, PipeFile pipe, VirtAddr list, ulong count, bool nonBlocking)
+    {
+        Errno error = IoVectorArgument.Get(task.Fs.Vfs, list, count, out IoVectorArgument vectors);
+        using (vectors)
+        {
+            if (error != Errno.None)
+                return error;
+            error = IovIter.TryFromUser(vectors.Vectors, out IovIter iter);
+            if (error != Errno.None)
+                return error;
+            nonBlocking |= pipe.IsNonBlocking;
+            return pipe.CanWrite ? pipe.Write(task, ref iter, nonBlocking) : pipe.Read(task, ref iter, nonBlocking);
+        }
     }
 
     // Copies with each position either the file's own (locked) or the caller's.

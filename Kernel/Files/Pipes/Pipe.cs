@@ -181,6 +181,99 @@ internal sealed class Pipe
         return total;
     }
 
+    // ---- For splice: all under Lock ------------------------------------------------------------------------------------------------
+
+    /// <summary>The unread bytes of the first page. The pipe is not empty.</summary>
+    internal Span<byte> FirstBytes
+    {
+        get
+        {
+            ref PipeBuffer first = ref _slots[_tail & (uint)(_slots.Length - 1)];
+            return DirectMap.Page(first.Page).Slice(first.Offset, first.Length);
+        }
+    }
+
+    /// <summary>The first <paramref name="count"/> bytes of the first page have been read.</summary>
+    internal void Consume(int count)
+    {
+        ref PipeBuffer first = ref _slots[_tail & (uint)(_slots.Length - 1)];
+        first.Offset += (ushort)count;
+        first.Length -= (ushort)count;
+        _bytes -= (ulong)count;
+        if (first.Length == 0)
+            DropFirst();
+    }
+
+    /// <summary>Puts a page with <paramref name="count"/> bytes at its start into the ring, which then owns it.</summary>
+    /// <returns>False when the ring is full.</returns>
+    internal bool TryAppend(Pfn page, int count)
+    {
+        if (IsFull)
+            return false;
+        _slots[_head & (uint)(_slots.Length - 1)] = new PipeBuffer { Page = page, Length = (ushort)count };
+        _head++;
+        _bytes += (ulong)count;
+        return true;
+    }
+
+    /// <summary>Moves up to <paramref name="count"/> bytes to the end of another pipe, both locked.</summary>
+    /// <returns>Bytes moved; ENOMEM when not one could be.</returns>
+    internal Result<long> MoveTo(Pipe target, ulong count)
+    {
+        long total = 0;
+        while (count > 0 && !IsEmpty && !target.IsFull)
+        {
+            ref PipeBuffer first = ref _slots[_tail & (uint)(_slots.Length - 1)];
+            int length = first.Length;
+            if ((ulong)length <= count)
+            {
+                target._slots[target._head & (uint)(target._slots.Length - 1)] = first;
+                target._head++;
+                target._bytes += (ulong)length;
+                _bytes -= (ulong)length;
+                first = default;
+                _tail++;
+            }
+            else
+            {
+                length = (int)count;
+                if (!target.TryAppendCopy(first.Unread[..length], first.IsPacket))
+                    return total != 0 ? total : Errno.ENOMEM;
+                Consume(length);
+            }
+            total += length;
+            count -= (ulong)length;
+        }
+        return total;
+    }
+
+    /// <summary>Copies up to <paramref name="count"/> bytes to the end of another pipe, both locked; they stay here, too.</summary>
+    internal Result<long> CopyTo(Pipe target, ulong count)
+    {
+        long total = 0;
+        for (uint slot = _tail; count > 0 && slot != _head && !target.IsFull; slot++)
+        {
+            PipeBuffer buffer = _slots[slot & (uint)(_slots.Length - 1)];
+            int length = (int)Math.Min(buffer.Length, count);
+            if (!target.TryAppendCopy(buffer.Unread[..length], buffer.IsPacket))
+                return total != 0 ? total : Errno.ENOMEM;
+            total += length;
+            count -= (ulong)length;
+        }
+        return total;
+    }
+
+    private bool TryAppendCopy(ReadOnlySpan<byte> bytes, bool isPacket)
+    {
+        if (_io.Memory.Frames.Allocate(0, AllocationFlags.User, out Pfn page) != Errno.None)
+            return false;
+        bytes.CopyTo(DirectMap.Page(page));
+        _slots[_head & (uint)(_slots.Length - 1)] = new PipeBuffer { Page = page, Length = (ushort)bytes.Length, IsPacket = isPacket };
+        _head++;
+        _bytes += (ulong)bytes.Length;
+        return true;
+    }
+
     /// <summary>Changes the number of slots. Linux: <c>pipe_resize_ring</c>.</summary>
     /// <param name="slots">A power of two.</param>
     /// <returns><see cref="Errno.EBUSY"/> when more is in the pipe than would fit; ENOMEM.</returns>

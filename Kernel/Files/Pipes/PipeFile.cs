@@ -28,7 +28,10 @@ internal sealed class PipeFile : OpenFile
     }
 
     /// <summary>Reads what there is, waiting for the first byte. Linux: <c>pipe_read</c>; man 7 pipe.</summary>
-    public override Result<long> Read(TaskFiles who, ref IovIter to, ref long position)
+    public override Result<long> Read(TaskFiles who, ref IovIter to, ref long position) => Read(who, ref to, IsNonBlocking);
+
+    /// <summary>As the other, and says itself whether it may wait.</summary>
+    internal Result<long> Read(TaskFiles who, ref IovIter to, bool nonBlocking)
     {
         if (to.Remaining == 0)
             return 0L;
@@ -50,7 +53,7 @@ internal sealed class PipeFile : OpenFile
             pipe.Lock.Unlock();
             if (ended)
                 return 0L;
-            if (IsNonBlocking)
+            if (nonBlocking)
                 return Errno.EAGAIN;
 
             pipe.Readers.PrepareToWait(who.WaitNode, ThreadState.Interruptible);
@@ -65,7 +68,10 @@ internal sealed class PipeFile : OpenFile
 
     /// <summary>Writes all, waiting for room. Linux: <c>pipe_write</c>; man 7 pipe.</summary>
     /// <remarks>Up to <see cref="Pipe.AtomicBytes"/> go in one piece or, without O_NONBLOCK, wait until they can.</remarks>
-    public override Result<long> Write(TaskFiles who, ref IovIter from, ref long position)
+    public override Result<long> Write(TaskFiles who, ref IovIter from, ref long position) => Write(who, ref from, IsNonBlocking);
+
+    /// <summary>As the other, and says itself whether it may wait.</summary>
+    internal Result<long> Write(TaskFiles who, ref IovIter from, bool nonBlocking)
     {
         if (from.Remaining == 0)
             return 0L;
@@ -97,7 +103,7 @@ internal sealed class PipeFile : OpenFile
                 return total;                               // the reader that made room has woken all writers, not this one alone
             if (room)
                 return total;                               // the source ended early: a fault after some bytes
-            if (IsNonBlocking)
+            if (nonBlocking)
                 return total != 0 ? total : Errno.EAGAIN;
 
             pipe.Writers.PrepareToWait(who.WaitNode, ThreadState.Interruptible);
