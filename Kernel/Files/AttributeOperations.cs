@@ -143,6 +143,27 @@ internal static class AttributeOperations
         return size > inode.Superblock.MaximumSize ? Errno.EFBIG : Errno.None;
     }
 
+    /// <summary>Cuts a write short at the task's limit and the largest file. Linux: <c>generic_write_checks</c>.</summary>
+    /// <returns>EFBIG, after a SIGXFSZ at the task's limit, when nothing at all may be written.</returns>
+    public static Errno CheckWriteLimits(TaskFiles who, Inode inode, ref IovIter from, long position)
+    {
+        ulong limit = who.FileSizeLimit;
+        if (limit != ulong.MaxValue)
+        {
+            if ((ulong)position >= limit)
+            {
+                who.FileSizeExceeded();
+                return Errno.EFBIG;
+            }
+            from.Truncate(limit - (ulong)position);
+        }
+        ulong most = inode.Superblock.MaximumSize;
+        if ((ulong)position >= most)
+            return Errno.EFBIG;
+        from.Truncate(most - (ulong)position);
+        return Errno.None;
+    }
+
     // Linux: do_truncate.
     private static Errno SetSize(TaskFiles who, Inode inode, ulong length, Attributes how)
     {

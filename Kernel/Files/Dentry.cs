@@ -176,6 +176,17 @@ internal sealed class Dentry
     /// <summary>Linux: <c>d_delete</c>. After an unlink: the name is gone. Whoever still has the entry open keeps the inode by it.</summary>
     public void Delete() => Unhash();
 
+    /// <summary>A directory has been removed: forgets what the cache remembers of its contents, which would keep it alive. Linux: <c>shrink_dcache_parent</c>.</summary>
+    public void DropChildren()
+    {
+        while (Children.Any is { } child)
+        {
+            child.Get();
+            child.Unhash();
+            child.Put();
+        }
+    }
+
     /// <summary>Linux: <c>d_move</c>. The entry takes <paramref name="newParent"/> and <paramref name="newName"/>; its reference to the
     /// old parent is exchanged for one to the new.</summary>
     /// <param name="newName">An array from <see cref="Vfs.Arrays"/>; the old one is freed. Reserved by the caller, so this cannot fail.</param>

@@ -230,7 +230,10 @@ internal static class EntryOperations
         if (error == Errno.None)
         {
             if (wantsDirectory)
+            {
                 victim.IsDead = true;
+                entry.DropChildren();
+            }
             entry.Delete();
         }
         victim.Lock.Unlock();

@@ -152,7 +152,10 @@ internal static class RenameOperation
             else
             {
                 if (victim is { IsDirectory: true })
+                {
                     victim.IsDead = true;
+                    target.DropChildren();
+                }
                 target.Unhash();
                 old.Move(newParent, newName!);
                 newName = null;

@@ -102,6 +102,9 @@ internal abstract class Superblock
     /// <summary>Writes everything that changed to the disk, and waits.</summary>
     public virtual Errno Sync() => Errno.None;
 
+    /// <summary>Writes what has waited for a while; called now and then by the writeback thread.</summary>
+    public virtual Errno WriteBack() => Errno.None;
+
     /// <summary>Applies a remount's options. Linux: <c>reconfigure</c>.</summary>
     public virtual Errno Remount(MountFlags flags, ReadOnlySpan<byte> options)
     {

@@ -68,6 +68,9 @@ internal sealed class Vfs
     internal ObjectCache<DirectoryFile> DirectoryFiles { get; }
     internal ObjectCache<PathOnlyFile> PathFiles { get; }
 
+    /// <summary>From how many dirty pages on writers write their own. Linux: <c>dirty_ratio</c>: 20 % of memory.</summary>
+    public ulong DirtyLimit => Memory.Frames.TotalFrames.Value / 5;
+
     /// <summary>Disks and partitions.</summary>
     public Block.BlockDeviceTable Blocks { get; }
 

@@ -172,27 +172,10 @@ internal sealed class TmpfsFile : OpenFile
         return position > start ? position - start : error;
     }
 
-    // Linux: generic_write_checks. May cut the write short at a limit.
     private Errno CheckWrite(TaskFiles who, ref IovIter from, long position)
-    {
-        if ((inode.Seals & (FileSeals.Write | FileSeals.FutureWrite)) != 0)
-            return Errno.EPERM;
-        ulong limit = who.FileSizeLimit;
-        if (limit != ulong.MaxValue)
-        {
-            if ((ulong)position >= limit)
-            {
-                who.FileSizeExceeded();
-                return Errno.EFBIG;
-            }
-            from.Truncate(limit - (ulong)position);
-        }
-        ulong most = inode.Superblock.MaximumSize;
-        if ((ulong)position >= most)
-            return Errno.EFBIG;
-        from.Truncate(most - (ulong)position);
-        return Errno.None;
-    }
+        => (inode.Seals & (FileSeals.Write | FileSeals.FutureWrite)) != 0
+            ? Errno.EPERM
+            : AttributeOperations.CheckWriteLimits(who, inode, ref from, position);
 
     // A page that is there is data, also when all its bytes are zero.
     private Result<long> SeekDataOrHole(long offset, long size, SeekOrigin origin)

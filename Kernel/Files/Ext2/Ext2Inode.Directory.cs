@@ -1,0 +1,270 @@
+using System;
+using NanoVm.Core;
+using static NanoVm.Files.Ext2.Ext2Layout;
+
+namespace NanoVm.Files.Ext2;
+
+/// <summary>A directory's records: each block is a chain of them from its first byte to its last.</summary>
+/// <remarks>
+/// <code>
+///   inode 4 | record length 2 | name length 1 | type 1 | name … | room up to the record's end
+/// </code>
+/// A record with inode 0 is unused. A new name takes the room at the end of another record; a removed one is joined to the record before
+/// it. Linux: <c>fs/ext2/dir.c</c>. Lengths come from the disk and are checked before they are used.
+/// </remarks>
+internal sealed partial class Ext2Inode
+{
+    /// <summary>Where an entry lies.</summary>
+    private struct EntryPlace
+    {
+        public uint Block;
+        public int Offset;
+
+        /// <summary>The record before it in the same block; −1 for the first.</summary>
+        public int Previous;
+        public uint Inode;
+    }
+
+    private uint DirectoryBlocks => (uint)(Size / superblock.BlockSize);
+
+    internal Errno ReadEntries(ref long position, ref DirectoryWriter to)
+    {
+        uint size = superblock.BlockSize;
+        while ((ulong)position < Size)
+        {
+            uint index = (uint)((ulong)position / size);
+            if (!ReadDirectoryBlock(index, out _).TryGet(out Pfn page, out Errno error))
+                return error;
+            if (page.IsNone)
+            {
+                position = (long)((ulong)(index + 1) * size);
+                continue;
+            }
+            ReadOnlySpan<byte> block = superblock.Metadata.Bytes(page);
+            bool full = false;
+            int at = 0;
+            while (at < block.Length && !full && error == Errno.None)
+            {
+                int length = RecordLength(block, at);
+                if (length == 0)
+                {
+                    error = Errno.EIO;
+                    break;
+                }
+                ulong offset = (ulong)index * size + (ulong)at;
+                uint number = Get32(block, at + Entry.Inode);
+                if (offset >= (ulong)position && number != 0)
+                {
+                    byte type = superblock.HasFileType ? ToDirectoryType(block[at + Entry.Type]) : (byte)0;
+                    full = !to.Add(NameAt(block, at), number, type, offset + (ulong)length);
+                }
+                if (!full)
+                {
+                    at += length;
+                    if ((ulong)index * size + (ulong)at > (ulong)position)
+                        position = (long)((ulong)index * size + (ulong)at);
+                }
+            }
+            superblock.Metadata.Release(page);
+            if (full)
+                return to.Error;
+            if (error != Errno.None)
+                return error;
+        }
+        return Errno.None;
+    }
+
+    /// <summary>Finds a name. Linux: <c>ext2_find_entry</c>.</summary>
+    /// <returns>ENOENT, EIO.</returns>
+    private Errno FindEntry(ReadOnlySpan<byte> name, out EntryPlace place)
+    {
+        place = default;
+        for (uint index = 0; index < DirectoryBlocks; index++)
+        {
+            if (!ReadDirectoryBlock(index, out uint number).TryGet(out Pfn page, out Errno error))
+                return error;
+            if (page.IsNone)
+                continue;
+            ReadOnlySpan<byte> block = superblock.Metadata.Bytes(page);
+            int previous = -1;
+            for (int at = 0; at < block.Length;)
+            {
+                int length = RecordLength(block, at);
+                if (length == 0)
+                {
+                    superblock.Metadata.Release(page);
+                    return Errno.EIO;
+                }
+                uint inode = Get32(block, at + Entry.Inode);
+                if (inode != 0 && block[at + Entry.NameLength] == name.Length && NameAt(block, at).SequenceEqual(name))
+                {
+                    place = new EntryPlace { Block = number, Offset = at, Previous = previous, Inode = inode };
+                    superblock.Metadata.Release(page);
+                    return Errno.None;
+                }
+                previous = at;
+                at += length;
+            }
+            superblock.Metadata.Release(page);
+        }
+        return Errno.ENOENT;
+    }
+
+    /// <summary>Adds a name: in the room behind another, or in a new block. Linux: <c>ext2_add_link</c>.</summary>
+    /// <returns>ENOSPC, EIO, ENOMEM: nothing has changed.</returns>
+    private Errno AddEntry(ReadOnlySpan<byte> name, uint inode, uint mode)
+    {
+        int needed = NeededLength(name.Length);
+        for (uint index = 0; index < DirectoryBlocks; index++)
+        {
+            if (!ReadDirectoryBlock(index, out _).TryGet(out Pfn page, out Errno error))
+                return error;
+            if (page.IsNone)
+                continue;
+            Span<byte> block = superblock.Metadata.Bytes(page);
+            for (int at = 0; at < block.Length;)
+            {
+                int length = RecordLength(block, at);
+                if (length == 0)
+                {
+                    superblock.Metadata.Release(page);
+                    return Errno.EIO;
+                }
+                int used = Get32(block, at + Entry.Inode) == 0 ? 0 : NeededLength(block[at + Entry.NameLength]);
+                if (length - used >= needed)
+                {
+                    if (used > 0)
+                        Set16(block, at + Entry.RecordLength, (ushort)used);
+                    PutRecord(block, at + used, length - used, name, inode, mode);
+                    FinishChange(page);
+                    return Errno.None;
+                }
+                at += length;
+            }
+            superblock.Metadata.Release(page);
+        }
+        return AddBlock(name, inode, mode);
+    }
+
+    // A new block with one record that fills it. Holds the directory's lock.
+    private Errno AddBlock(ReadOnlySpan<byte> name, uint inode, uint mode)
+    {
+        if (!FindOrTakeBlock(DirectoryBlocks, out _).TryGet(out uint number, out Errno error))
+            return error;
+        if (!superblock.Metadata.Read(number).TryGet(out Pfn page, out error))
+        {
+            TruncateBlocks(Size);
+            return error;
+        }
+        Span<byte> block = superblock.Metadata.Bytes(page);
+        block.Clear();
+        PutRecord(block, 0, block.Length, name, inode, mode);
+        Size += superblock.BlockSize;
+        FinishChange(page);
+        return Errno.None;
+    }
+
+    /// <summary>Removes an entry that <see cref="FindEntry"/> has found. Linux: <c>ext2_delete_entry</c>.</summary>
+    private Errno RemoveEntry(in EntryPlace place)
+    {
+        if (!superblock.Metadata.Read(place.Block).TryGet(out Pfn page, out Errno error))
+            return error;
+        Span<byte> block = superblock.Metadata.Bytes(page);
+        if (place.Previous >= 0)
+        {
+            int end = place.Offset + Get16(block, place.Offset + Entry.RecordLength);
+            Set16(block, place.Previous + Entry.RecordLength, (ushort)(end - place.Previous));
+        }
+        Set32(block, place.Offset + Entry.Inode, 0);
+        FinishChange(page);
+        return Errno.None;
+    }
+
+    /// <summary>Makes an entry lead to another inode. Linux: <c>ext2_set_link</c>.</summary>
+    private Errno ReplaceEntry(in EntryPlace place, uint inode, uint mode)
+    {
+        if (!superblock.Metadata.Read(place.Block).TryGet(out Pfn page, out Errno error))
+            return error;
+        Span<byte> block = superblock.Metadata.Bytes(page);
+        Set32(block, place.Offset + Entry.Inode, inode);
+        block[place.Offset + Entry.Type] = superblock.HasFileType ? ToEntryType(mode) : (byte)0;
+        FinishChange(page);
+        return Errno.None;
+    }
+
+    /// <summary>The first block of a new directory: "." and "..". Linux: <c>ext2_make_empty</c>.</summary>
+    private Errno MakeEmpty(uint parent)
+    {
+        Errno error = AddBlock("."u8, (uint)Number, Mode);
+        return error == Errno.None ? AddEntry(".."u8, parent, FileMode.Directory) : error;
+    }
+
+    /// <summary>Has the directory nothing but "." and ".."? Linux: <c>ext2_empty_dir</c>.</summary>
+    private Result<bool> IsEmptyDirectory()
+    {
+        for (uint index = 0; index < DirectoryBlocks; index++)
+        {
+            if (!ReadDirectoryBlock(index, out _).TryGet(out Pfn page, out Errno error))
+                return error;
+            if (page.IsNone)
+                continue;
+            ReadOnlySpan<byte> block = superblock.Metadata.Bytes(page);
+            bool found = false;
+            for (int at = 0; at < block.Length && !found;)
+            {
+                int length = RecordLength(block, at);
+                if (length == 0)
+                {
+                    superblock.Metadata.Release(page);
+                    return Errno.EIO;
+                }
+                ReadOnlySpan<byte> name = NameAt(block, at);
+                found = Get32(block, at + Entry.Inode) != 0 && !name.SequenceEqual("."u8) && !name.SequenceEqual(".."u8);
+                at += length;
+            }
+            superblock.Metadata.Release(page);
+            if (found)
+                return false;
+        }
+        return true;
+    }
+
+    // Page None: a hole. Only a damaged disk has one in a directory.
+    private Result<Pfn> ReadDirectoryBlock(uint index, out uint number)
+    {
+        if (!FindBlock(index).TryGet(out number, out Errno error))
+            return error;
+        return number == 0 ? Pfn.None : superblock.Metadata.Read(number);
+    }
+
+    // The length of the record, or 0 when it cannot be one.
+    private static int RecordLength(ReadOnlySpan<byte> block, int at)
+    {
+        if (block.Length - at < 12)
+            return 0;
+        int length = Get16(block, at + Entry.RecordLength);
+        return length < 12 || (length & 3) != 0 || length > block.Length - at || NeededLength(block[at + Entry.NameLength]) > length ? 0 : length;
+    }
+
+    private static int NeededLength(int nameLength) => (Entry.Name + nameLength + 3) & ~3;
+
+    private static ReadOnlySpan<byte> NameAt(ReadOnlySpan<byte> block, int at) => block.Slice(at + Entry.Name, block[at + Entry.NameLength]);
+
+    private void PutRecord(Span<byte> block, int at, int length, ReadOnlySpan<byte> name, uint inode, uint mode)
+    {
+        Set32(block, at + Entry.Inode, inode);
+        Set16(block, at + Entry.RecordLength, (ushort)length);
+        block[at + Entry.NameLength] = (byte)name.Length;
+        block[at + Entry.Type] = superblock.HasFileType ? ToEntryType(mode) : (byte)0;
+        name.CopyTo(block[(at + Entry.Name)..]);
+    }
+
+    private void FinishChange(Pfn page)
+    {
+        superblock.Metadata.MarkDirty(page);
+        superblock.Metadata.Release(page);
+        ModifyTime = ChangeTime = Vfs.Now;
+        flags &= ~FlagIndexedDirectory;
+        MarkInodeDirty();
+    }
+}
