@@ -140,6 +140,12 @@ internal sealed unsafe class Machine
         Memory.SharedMemory = new SharedMemory(Memory, PageCache, caches.MapOperations);
         var devices = new DeviceFileSystem(Io, caches, terminal);
         devices.Mount();
+        for (BlockDevice? disk = Disks.First; disk is not null;)
+        {
+            BlockDevice? next = disk.Next;
+            Vfs.Blocks.Register(disk, devices.Root);
+            disk = next;
+        }
     }
 
     // A number of the command line; anything else is the default.
@@ -154,7 +160,8 @@ internal sealed unsafe class Machine
         RunSelfTests(CommandLine.ValueOf(info.CommandLine, "test"u8));
         ReadOnlySpan<byte> path = CommandLine.ValueOf(info.CommandLine, "init"u8);
         if (KernelThreads.Create(Tasks, "init"u8, new InitProcess(Tasks, path), out _) != Errno.None
-            || KernelThreads.Create(Tasks, "kthreadd"u8, new KernelThreadCollector(), out _) != Errno.None)
+            || KernelThreads.Create(Tasks, "kthreadd"u8, new KernelThreadCollector(), out _) != Errno.None
+            || (Disks.First is not null && KernelThreads.Create(Tasks, "kworker/flush"u8, new WritebackThread(Vfs), out _) != Errno.None))
         {
             Panic.Now("too little memory to start"u8);
         }

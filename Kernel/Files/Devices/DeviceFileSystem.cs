@@ -50,6 +50,9 @@ internal sealed class DeviceFileSystem
         io.Ptys.Names = new PtyNodes(this);
     }
 
+    /// <summary>The root of /dev.</summary>
+    public Dentry Root => _devices.Root;
+
     /// <summary>Adds the node of a device that was registered later (a disk, the screen).</summary>
     public void AddDevice(CharDevice device)
     {
