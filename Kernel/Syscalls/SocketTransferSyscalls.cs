@@ -82,7 +82,7 @@ internal static unsafe class SocketTransferSyscalls
             result = file.Socket.Receive(a.Task, ref to, (MessageFlags)a.UInt3, file.IsNonBlocking, ref arrived);
             if (!result.IsError && a.Arg4 != 0 && a.Arg5 != 0)
             {
-                error = file.Socket.Kind == SocketKind.Stream && arrived.From is null
+                error = arrived.From is null
                     ? UserCopy.Put(a.Address5, 0)
                     : SocketSyscalls.WriteName(arrived.From, a.Address4, a.Address5);
                 if (error != Errno.None)
@@ -342,7 +342,7 @@ internal static unsafe class SocketTransferSyscalls
         {
             if (header.NameBytes < 0)
                 return Errno.EINVAL;
-            error = arrived.From is null && socket.Kind != SocketKind.Datagram
+            error = arrived.From is null
                 ? UserCopy.Put(headerAt + 8, 0)
                 : SocketSyscalls.WriteName(arrived.From, new VirtAddr(header.Name), header.NameBytes, headerAt + 8);
         }

@@ -12,7 +12,7 @@ internal sealed partial class Socket
     {
         if (name.IsEmpty)
             return BindAnywhere();
-        if (Name is not null)
+        if (Name is not null && name[0] == 0)
             return Errno.EINVAL;
         SocketName? made = SocketName.Allocate(_table, name);
         if (made is null)
@@ -34,10 +34,11 @@ internal sealed partial class Socket
             made.Put();
             return error;
         }
-        if (Name is not null)                                // another thread bound it while the file was made
+        if (Name is not null)                                // as there, the file comes first, and goes again
         {
             made.Put();
             place.Put();
+            _ = EntryOperations.Unlink(vfs, who, Vfs.AtWorkingDirectory, PathOf(name));
             return Errno.EINVAL;
         }
         _place = place;

@@ -14,7 +14,7 @@ internal sealed partial class Socket
             return Errno.EOPNOTSUPP;
         nonBlocking |= (flags & MessageFlags.DontWait) != 0;
         if (Kind == SocketKind.Stream && State != SocketState.Connected)
-            return State == SocketState.Listening ? Errno.EINVAL : Errno.EINVAL;
+            return Errno.EINVAL;
         if (Kind == SocketKind.SeqPacket && State != SocketState.Connected)
             return Errno.ENOTCONN;
         if (_receiving.LockInterruptible() != Errno.None)
@@ -123,8 +123,6 @@ internal sealed partial class Socket
         arrived.From = message.From?.Get();
         if (wanted < length)
             arrived.Flags |= MessageFlags.Truncated;
-        if (Kind == SocketKind.SeqPacket)
-            arrived.Flags |= MessageFlags.EndOfRecord;
         bool peek = (flags & MessageFlags.Peek) != 0;
         if (message.FileCount != 0)
             arrived.TakeFiles(message, peek, Io);
@@ -149,7 +147,7 @@ internal struct ArrivedCargo
     public OpenFile[]? Files;
     public int FileCount;
 
-    /// <summary>What the caller is told: truncated, end of record.</summary>
+    /// <summary>What the caller is told: that bytes or control messages were cut off.</summary>
     public MessageFlags Flags;
 
     internal void TakeFiles(SocketMessage message, bool copy, IoSystem io)

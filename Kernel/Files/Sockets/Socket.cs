@@ -193,7 +193,7 @@ internal sealed partial class Socket
     public int UnreadBytes => Peer?._bytes ?? 0;
 
     // A sender may add a message.
-    private bool HasRoom => Kind == SocketKind.Stream ? _bytes < ReceiveBuffer : _bytes < ReceiveBuffer && _messages < MessageLimit;
+    private bool HasRoom => Kind == SocketKind.Stream ? _bytes < ReceiveBuffer : _bytes < ReceiveBuffer && _messages <= MessageLimit;
 
     private int MessageLimit => Kind == SocketKind.Datagram ? SocketTable.DatagramQueue : int.MaxValue;
 

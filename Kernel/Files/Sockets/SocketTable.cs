@@ -12,7 +12,7 @@ internal sealed class SocketTable(IoSystem io)
     /// <summary>Bytes that wait for a receiver before senders wait. Linux: <c>/proc/sys/net/core/wmem_default</c>.</summary>
     public const int DefaultBuffer = 212992;
 
-    /// <summary>Datagrams that wait for a receiver before senders wait. Linux: <c>/proc/sys/net/unix/max_dgram_qlen</c>.</summary>
+    /// <summary>Datagrams that wait for a receiver before senders wait; one more is taken, as there. Linux: <c>/proc/sys/net/unix/max_dgram_qlen</c>.</summary>
     public const int DatagramQueue = 10;
 
     /// <summary>Connections that wait for <c>accept</c>, at most. Linux: <c>/proc/sys/net/core/somaxconn</c>.</summary>

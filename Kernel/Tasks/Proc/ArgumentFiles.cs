@@ -227,7 +227,7 @@ internal sealed class PagemapFile(TaskSystem system) : TaskFile(system, "pagemap
         Pte entry;
         using (mm.PageTableLock.Acquire())
             entry = mm.ReadPte(address);
-        ulong word = area.Has(VmFlags.SoftDirty) ? SoftDirty : 0;
+        ulong word = area.Has(VmFlags.SoftDirty) || (entry.IsMapped() && entry.IsSoftDirty) ? SoftDirty : 0;
         if (entry.IsSwap())
             return word | Swapped;
         if (!entry.IsMapped())

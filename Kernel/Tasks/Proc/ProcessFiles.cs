@@ -30,6 +30,7 @@ internal sealed class ProcessFiles
         root.Add(proc, new SelfLink("thread-self"u8, thread: true));
         root.Add(proc, new FixedLink("mounts"u8, "self/mounts"u8));
         root.Add(proc, new VersionFile());
+        root.Add(proc, new SysrqTrigger(system));
         AddSettings(proc, root);
     }
 
@@ -78,6 +79,10 @@ internal sealed class ProcessFiles
         directory.Add(proc, new SmapsFile(s));
         directory.Add(proc, new SmapsRollup(s));
         directory.Add(proc, new PagemapFile(s));
+        directory.Add(proc, new ClearRefsFile(s));
+        directory.Add(proc, new VmaTreeFile(s));
+        directory.Add(proc, new PageTablesFile(s));
+        directory.Add(proc, new ExplainFile(s));
         directory.Add(proc, new WchanFile(s));
         directory.Add(proc, new SchedStatFile(s));
         directory.Add(proc, new CgroupFile(s));

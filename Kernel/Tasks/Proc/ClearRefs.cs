@@ -1,0 +1,91 @@
+using NanoVm.Core;
+using NanoVm.Files;
+using NanoVm.Files.Proc;
+using NanoVm.Memory.Physical;
+using NanoVm.Memory.Virtual;
+
+namespace NanoVm.Tasks.Proc;
+
+/// <summary><c>/proc/PID/clear_refs</c>: forgets which pages were used, or written. Linux: <c>clear_refs_write</c>; man 5 proc.</summary>
+internal sealed class ClearRefsFile(TaskSystem system) : TaskFile(system, "clear_refs"u8, 0x80)
+{
+    private enum Kind
+    {
+        All = 1,
+        Anonymous = 2,
+        Mapped = 3,
+        SoftDirty = 4,
+        HighWaterMark = 5,
+    }
+
+    /// <inheritdoc/>
+    public override Result<long> Write(TaskFiles who, ProcOpenFile file, ref IovIter from, ref long position)
+    {
+        long total = (long)from.Remaining;
+        if (!SysctlNumber.Take(ref from, out long value, out Errno error))
+            return error;
+        if (value is < 1 or > 5)
+            return Errno.EINVAL;
+        Task? task = ProcessSource.TaskOf(System, file.Subject);
+        if (task is null)
+            return Errno.ESRCH;
+        MmStruct? mm = TaskNode.MemoryOf(task);
+        task.Put();
+        if (mm is null)
+            return total;
+        // Write-protecting pages and the flags of areas need the lock that excludes faults.
+        error = mm.MmapLock.WriteLockKillable();
+        if (error == Errno.None)
+        {
+            Clear(mm, (Kind)value);
+            mm.MmapLock.WriteUnlock();
+        }
+        mm.Put();
+        return error == Errno.None ? total : error;
+    }
+
+    private static void Clear(MmStruct mm, Kind kind)
+    {
+        if (kind == Kind.HighWaterMark)
+        {
+            mm.HighestRss = mm.Rss;
+            return;
+        }
+        for (VmArea? area = mm.FirstArea; area is not null; area = area.Next)
+        {
+            if ((kind == Kind.Anonymous && area.File is not null) || (kind == Kind.Mapped && area.File is null))
+                continue;
+            if (kind == Kind.SoftDirty)
+                area.Flags &= ~VmFlags.SoftDirty;
+            ClearArea(mm, area, kind);
+        }
+        TlbBatch.FlushMm(mm);
+    }
+
+    private static void ClearArea(MmStruct mm, VmArea area, Kind kind)
+    {
+        FrameAllocator frames = mm.System.Frames;
+        using (mm.PageTableLock.Acquire())
+        {
+            var walk = new PteTableWalk(mm, area.Range);
+            while (walk.MoveNext())
+            {
+                for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
+                {
+                    Pte entry = walk.Table[i];
+                    if (!entry.IsMapped())
+                        continue;
+                    if (kind == Kind.SoftDirty)
+                    {
+                        // The next write faults, and the fault notes it.
+                        walk.Table[i] = entry.Without(PteFlags.SoftDirty | PteFlags.Writable);
+                        continue;
+                    }
+                    walk.Table[i] = entry.WithoutAccessed();
+                    if (frames.IsRam(entry.Pfn))
+                        frames[entry.Pfn].ClearFlags(FrameFlags.Referenced);
+                }
+            }
+        }
+    }
+}
