@@ -84,54 +84,65 @@ internal sealed class PageTablesFile(TaskSystem system) : ProcText("page_tables"
         cursor.Ended = true;
     }
 
-    // Shows the way down to the last-level table of an address, as far as it has not been shown for the address before, and the table.
+    // Shows the way down to the last-level table of an address, as far as it has not been shown for an address before, and the table.
     // Answers where the next one may be.
     private static ulong ShowTable(MmStruct mm, int levels, ulong address, ref TextWriter w)
     {
+        // Down first: a line is written only for what leads to pages.
+        Span<ulong> way = stackalloc ulong[6];
         Pfn table = mm.Root;
+        int bottom = 1;
         for (int level = levels; level > 1; level--)
         {
             int shift = EntryWords.ShiftOf(level);
-            int index = (int)(address >> shift) & (PageSize.TableEntries - 1);
-            Pte entry = new PageTable<Pte>(table)[index];
-            ulong start = address >> shift << shift;
+            Pte entry = new PageTable<Pte>(table)[IndexOf(address, level)];
             if (!entry.IsPresent)
-                return start + (1UL << shift);
-            bool isLeaf = level <= 3 && (entry.Flags & PteFlags.Huge) != 0;
-            if (isLeaf || IsFirstBelow(entry.Pfn, level - 1, address, start))
+                return (address >> shift << shift) + (1UL << shift);
+            way[level] = entry.Value;
+            if (level <= 3 && (entry.Flags & PteFlags.Huge) != 0)
             {
-                Line(ref w, level, levels, index, index, start, start + (1UL << shift));
-                w.Text(isLeaf ? " -> large page 0x"u8 : " -> table 0x"u8);
-                w.Hex(entry.Pfn.Value);
-                w.Byte((byte)' ');
-                EntryWords.Flags(ref w, entry);
-                w.Byte((byte)'\n');
+                bottom = level;
+                break;
             }
-            if (isLeaf)
-                return start + (1UL << shift);
             table = entry.Pfn;
         }
-        ShowEntries(mm, levels, table, address >> 21 << 21, ref w);
-        return (address >> 21 << 21) + (1UL << 21);
+        for (int level = levels; level > 1 && level >= bottom; level--)
+        {
+            var entry = new Pte(way[level]);
+            if (level != bottom && !IsFirstWay(way, address, level, bottom))
+                continue;
+            int shift = EntryWords.ShiftOf(level);
+            ulong start = address >> shift << shift;
+            Line(ref w, level, levels, IndexOf(address, level), IndexOf(address, level), start, start + (1UL << shift));
+            w.Text(level == bottom ? " -> large page 0x"u8 : " -> table 0x"u8);
+            w.Hex(entry.Pfn.Value);
+            w.Byte((byte)' ');
+            EntryWords.Flags(ref w, entry);
+            w.Byte((byte)'\n');
+        }
+        if (bottom == 1)
+            ShowEntries(mm, levels, table, address >> 21 << 21, ref w);
+        int step = EntryWords.ShiftOf(Math.Max(bottom, 2));
+        return (address >> step << step) + (1UL << step);
     }
 
-    // Is the address in the first part of the table that leads on? Then the line above is still to be written.
-    private static bool IsFirstBelow(Pfn table, int level, ulong address, ulong start)
+    // Is this the first way down below the entry of a level: does nothing stand before it in any of the tables further down?
+    private static bool IsFirstWay(Span<ulong> way, ulong address, int level, int bottom)
     {
-        int shift = EntryWords.ShiftOf(level);
-        if (level == 1)
-            return true;
-        var entries = new PageTable<Pte>(table);
-        int own = (int)(address >> shift) & (PageSize.TableEntries - 1);
-        for (int i = 0; i < own; i++)
+        for (int below = level - 1; below > 1 && below >= bottom; below--)
         {
-            if (entries[i].IsPresent)
-                return false;
+            var entries = new PageTable<Pte>(new Pte(way[below + 1]).Pfn);
+            for (int i = IndexOf(address, below) - 1; i >= 0; i--)
+            {
+                if (entries[i].IsPresent)
+                    return false;
+            }
         }
-        if (level == 2 || !entries[own].IsPresent)
-            return true;
-        return IsFirstBelow(entries[own].Pfn, level - 1, address, start + ((ulong)own << shift));
+        return true;
     }
+
+    private static int IndexOf(ulong address, int level)
+        => (int)(address >> EntryWords.ShiftOf(level)) & (PageSize.TableEntries - 1);
 
     private static void ShowEntries(MmStruct mm, int levels, Pfn table, ulong start, ref TextWriter w)
     {
