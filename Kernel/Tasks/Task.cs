@@ -97,6 +97,9 @@ internal sealed unsafe class Task : TaskFiles
     /// <summary>The status in <c>wait</c>'s encoding, once the task is exiting.</summary>
     public int ExitCode;
 
+    /// <summary>Waits at the beginning of its exit while another thread writes the core file.</summary>
+    public bool IsParkedForCore;
+
     /// <summary>What the parent is told when the process ends; 0 for nothing, -1 for a thread.</summary>
     public int ExitSignal;
 

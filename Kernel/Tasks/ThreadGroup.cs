@@ -77,6 +77,10 @@ internal sealed class ThreadGroup
     public Task? ExecTask;
     public WaitQueue ExecWait;
 
+    /// <summary>The thread that writes the core file; the others wait on <see cref="CoreWait"/> at the beginning of their exit, and it for them.</summary>
+    public Task? CoreDumper;
+    public WaitQueue CoreWait;
+
     /// <summary>A leader that is a zombie while threads live on: its report to the parent waits for the last thread.</summary>
     public bool LeaderReportPending;
 

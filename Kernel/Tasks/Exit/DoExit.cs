@@ -48,6 +48,7 @@ internal static class DoExit
             Panic.Now("a task exits twice"u8);
         if (task.Pid == 0)
             Panic.Now("attempted to kill the idle task"u8);
+        CoreDump.Park(task);
 
         Signals.Retarget(task);
         task.Flags |= TaskFlags.Exiting;
@@ -173,6 +174,8 @@ internal static class DoExit
                 task.ExitState = ExitState.Dead;
             if (group.ExecTask is not null)
                 group.ExecWait.WakeAll();
+            if (group.CoreDumper is not null)
+                group.CoreWait.WakeAll();
             ReapOrphans(system);
             return autoReap;
         }
