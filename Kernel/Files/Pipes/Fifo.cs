@@ -42,6 +42,8 @@ internal static class Fifo
 
         // From here on the file counts as open; a failure puts it, which undoes all.
         bool nonBlocking = (flags & OpenFlags.NonBlocking) != 0;
+        // A pipe without a name, opened anew by /proc/PID/fd: its other end has come and may have gone, so nobody is waited for.
+        bool isPipe = ReferenceEquals(path.Mount, inode.Vfs.Io.PipeFileSystem.Mount);
         Errno error = Errno.None;
         if (file.CanRead)
         {
@@ -60,7 +62,7 @@ internal static class Fifo
         else if (file.CanRead)
         {
             pipe.Openers.WakeAll();
-            if (pipe.WriterCount == 0)
+            if (!isPipe && pipe.WriterCount == 0)
             {
                 if (nonBlocking)
                     file.HideOldWriters();
@@ -70,14 +72,14 @@ internal static class Fifo
         }
         else if (file.CanWrite)
         {
-            if (nonBlocking && pipe.ReaderCount == 0)
+            if (!isPipe && nonBlocking && pipe.ReaderCount == 0)
             {
                 error = Errno.ENXIO;
             }
             else
             {
                 pipe.Openers.WakeAll();
-                if (pipe.ReaderCount == 0)
+                if (!isPipe && pipe.ReaderCount == 0)
                     error = WaitFor(pipe, who, ref pipe.ReaderOpens);
             }
         }
