@@ -183,6 +183,13 @@ internal static class OpenOperation
         while (error == Errno.None)
         {
             error = walk.WalkToParent();
+            if (error == Errno.None && walk.LastKind == LastComponent.Root && (flags & OpenFlags.Exclusive) == 0 && !walk.Parent.Dentry.IsDirectory)
+            {
+                // A link of /proc/PID/fd led straight to a file that has no last name to look up.
+                result = OpenPlace(vfs, who, walk.Parent, flags, wanted);
+                walk.Dispose();
+                return result;
+            }
             if (error == Errno.None && (walk.LastKind != LastComponent.Name || walk.HasTrailingSlash))
                 error = (flags & OpenFlags.Exclusive) != 0 && walk.LastKind != LastComponent.Name ? Errno.EEXIST : Errno.EISDIR;
             if (error != Errno.None)
