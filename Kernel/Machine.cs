@@ -129,7 +129,7 @@ internal sealed unsafe class Machine
 
         Io = new IoSystem(Physical, Vfs, new TaskJobControl(Tasks));
         Tasks.NamelessFiles = Io.EventFileSystem;
-        _ = new MachineFiles(Io, Memory, PageCache, Clock, info.CommandLine);
+        _ = new MachineFiles(Io, Memory, PageCache, Clock, info.CommandLine) { Interrupts = InterruptHandlers };
         ProcessFiles = new ProcessFiles(Tasks, Io);
         var terminal = new SerialTty(Io, Terminal, new WindowSize
         {

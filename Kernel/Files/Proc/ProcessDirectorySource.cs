@@ -32,7 +32,6 @@ internal struct MachineStatistics
     public ulong SystemTime;
     public ulong IdleTime;
     public ulong InterruptTime;
-    public ulong Interrupts;
     public ulong ContextSwitches;
     public ulong Forks;
     public int Running;

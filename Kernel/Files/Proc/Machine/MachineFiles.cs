@@ -38,8 +38,8 @@ internal sealed class MachineFiles
         root.Add(proc, new Filesystems(this));
         root.Add(proc, new DevicesFile(this));
         root.Add(proc, new FixedText("misc"u8, default));
-        root.Add(proc, new FixedText("partitions"u8, "major minor  #blocks  name\n\n"u8));
-        root.Add(proc, new FixedText("diskstats"u8, default));
+        root.Add(proc, new Partitions(this));
+        root.Add(proc, new DiskStats(this));
         root.Add(proc, new FixedText("swaps"u8, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"u8));
         root.Add(proc, new FixedText("modules"u8, default));
         root.Add(proc, new FixedText("consoles"u8, "ttyS0                -W- (EC p a)    4:64\n"u8));
@@ -60,6 +60,9 @@ internal sealed class MachineFiles
 
     /// <summary>The clock.</summary>
     public Clock Clock { get; }
+
+    /// <summary>The handlers of interrupts with their counts; null until set.</summary>
+    public InterruptTable? Interrupts { get; init; }
 
     /// <summary>What the kernel was started with.</summary>
     public ReadOnlySpan<byte> CommandLine => _commandLine;

@@ -18,7 +18,7 @@ internal sealed class StatFile(MachineFiles machine) : ProcPage("stat"u8)
         Processor(ref w, "cpu  "u8, s);
         Processor(ref w, "cpu0 "u8, s);
         w.Text("intr "u8);
-        w.Decimal(s.Interrupts);
+        w.Decimal(_machine.Interrupts?.Total ?? 0);
         w.Text("\nctxt "u8);
         w.Decimal(s.ContextSwitches);
         w.Text("\nbtime "u8);
@@ -156,6 +156,8 @@ internal sealed class DevicesFile(MachineFiles machine) : ProcPage("devices"u8)
             w.Byte((byte)'\n');
         }
         w.Text("136 pts\n\nBlock devices:\n"u8);
+        if (_machine.Io.Vfs.Blocks.First is not null)
+            w.Text("254 virtblk\n"u8);
         return Errno.None;
     }
 }
@@ -168,12 +170,22 @@ internal sealed class InterruptsFile(MachineFiles machine) : ProcPage("interrupt
     /// <inheritdoc/>
     public override Errno Show(ProcOpenFile file, ref TextWriter w)
     {
-        MachineStatistics s = default;
-        _machine.Io.Processes?.GetStatistics(ref s);
         w.Text("            CPU0       \n"u8);
-        w.Text("LOC: "u8);
-        w.Decimal(s.Interrupts, 10);
-        w.Text("   Local timer interrupts\nERR:          0\nMIS:          0\n"u8);
+        if (_machine.Interrupts is { } interrupts)
+        {
+            for (int vector = 32; vector < 256; vector++)
+            {
+                if (interrupts.Count(vector) == 0)
+                    continue;
+                w.Decimal((ulong)vector, 3);
+                w.Text(": "u8);
+                w.Decimal(interrupts.Count(vector), 10);
+                w.Text("   vector "u8);
+                w.Decimal((ulong)vector);
+                w.Byte((byte)'\n');
+            }
+        }
+        w.Text("ERR:          0\nMIS:          0\n"u8);
         return Errno.None;
     }
 }
