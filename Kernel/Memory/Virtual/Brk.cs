@@ -43,6 +43,9 @@ internal sealed partial class MmStruct
 
         if (wanted <= old)
         {
+            // Nothing of a heap there any more: the program has unmapped it behind brk's back.
+            if (FindVma(newEnd) is not { } heap || heap.Start >= oldEnd)
+                return old;
             if (DoMunmap(new PageRange(newEnd, oldEnd)) != Errno.None)
                 return old;
             Break = wanted;

@@ -240,6 +240,9 @@ internal sealed partial class MmStruct
             error = System.SetUpSharedAnonymous(area);
         }
 
+        // Shared memory without operations would be taken for private demand-zero memory.
+        if (error == Errno.None && (area.Flags & VmFlags.Shared) != 0 && area.Operations is null)
+            error = Errno.ENODEV;
         if (error != Errno.None)
         {
             FreeArea(area, opened: false);
