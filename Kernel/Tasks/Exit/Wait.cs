@@ -130,6 +130,9 @@ internal static class Wait
             return false;
         if (child.Leader is not { } leader || leader.ExitState == ExitState.Dead)
             return false;
+        // One that has ended has nothing more to tell than that: who does not ask for it would wait for ever.
+        if (leader.ExitState == ExitState.Zombie && child.Threads.Count == 1 && (request.Flags & WaitFlags.Exited) == 0)
+            return false;
         // __WCLONE wants children that do not send SIGCHLD, without it only those that do; __WALL takes both.
         bool isClone = leader.ExitSignal != SignalNumber.Child;
         return (request.Flags & WaitFlags.All) != 0 || isClone == ((request.Flags & WaitFlags.Clone) != 0);
