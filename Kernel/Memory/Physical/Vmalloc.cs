@@ -43,6 +43,8 @@ internal sealed class Vmalloc
         all.Start = new VirtAddr(KernelLayout.Vmalloc);
         all.End = new VirtAddr(KernelLayout.VmallocEnd);
         _free.InsertAt(all, null, left: false);
+        if (_tables.Hold(all.Start, AllocationFlags.None) != Errno.None)      // the first table is always in use: it need not come and go
+            Panic.Now("there is no memory for vmalloc"u8);
     }
 
     /// <summary>Pages that are mapped to RAM. VmallocUsed.</summary>
