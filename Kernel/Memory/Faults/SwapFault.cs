@@ -1,17 +1,119 @@
+using NanoVm.Core;
 using NanoVm.Memory.Faults;
+using NanoVm.Memory.Mapping;
+using NanoVm.Memory.Physical;
+using NanoVm.Memory.Swap;
 
 namespace NanoVm.Memory.Virtual;
 
 /// <summary>A page that was swapped out is touched again.</summary>
 /// <remarks>
-/// Linux: <c>do_swap_page</c>. Lecture 000, "Handling page faults", case 3. Its place in the decision tree is here; swap itself comes with the
-/// disk, and until then no entry of this form is ever written, so meeting one is a damaged page table and must not be hidden.
+/// Linux: <c>do_swap_page</c>. Lecture 000, "Handling page faults", case 3. A minor fault when the page is still in the swap cache, else a
+/// major one. The page stays in the cache, mapped read-only, while other entries name its slot: they will find it there instead of reading it again.
 /// </remarks>
 internal sealed partial class MmStruct
 {
     private PageFaultResult DoSwapPage(ref VmFault fault)
     {
-        Core.Panic.Now("a swap entry without swap"u8);
-        return PageFaultResult.Sigbus;
+        VmArea area = fault.Area;
+        if (System.Swap is not { } swap)
+        {
+            Panic.Now("a swap entry without swap"u8);
+            return PageFaultResult.Sigbus;
+        }
+
+        // Reserve.
+        if (area.AnonVma is null && AnonVma.Prepare(area) != Errno.None)
+            return PageFaultResult.OutOfMemory;
+        var slot = new SwapEntry(fault.Original);
+        if (!swap.FindOrRead(slot, out bool hasWaited).TryGet(out Pfn page, out Errno error))
+        {
+            if (error == Errno.ENOENT)
+                return PageFaultResult.Handled;                 // the entry has changed: the access faults again if it must
+            return error == Errno.ENOMEM ? PageFaultResult.OutOfMemory : PageFaultResult.Sigbus;
+        }
+
+        fault.IsMajor = hasWaited;
+        swap.Locks.Lock(page);
+        bool enabled = PageTableLock.AcquireRaw();
+        ref Pte entry = ref fault.Entry;
+        ref PageFrame frame = ref System.Frames[page];
+        if (entry != fault.Original || !frame.Has(FrameFlags.SwapCache) || frame.Private != (nuint)slot.Value)
+        {
+            PageTableLock.ReleaseRaw(enabled);
+            swap.Locks.Unlock(page);
+            System.Frames.Put(page);
+            return PageFaultResult.Handled;
+        }
+
+        // Commit.
+        bool alone = frame.MapCount == 0 && swap.OtherUses(page) == 1;
+        if (frame.MapCount++ == 0)
+        {
+            // Others in the family of forks may map it later: then all of them must be found from the page.
+            AnonVma owner = area.AnonVma!;
+            while (!alone && owner.Parent is { } parent)
+                owner = parent;
+            frame.SetAnonymousOwner(owner, area.PageIndexOf(fault.Address));
+            System.AnonymousPages++;
+        }
+
+        AnonymousPages++;
+        var made = new Pte(page, area.PageProtection | PteFlags.SoftDirty);
+        if (alone && (area.Flags & VmFlags.Write) != 0)
+            made = made.With(PteFlags.Writable | PteFlags.Dirty);
+        entry = made;
+        SwapEntries--;
+        PageTableLock.ReleaseRaw(enabled);
+
+        // The entry's use of the slot goes; the reference to the page becomes the entry's.
+        swap.ChangeUses(slot, -1);
+        swap.TryFreeCached(page, lockedByCaller: true);
+        swap.Locks.Unlock(page);
+        return PageFaultResult.Handled;
+    }
+
+    /// <summary>Brings back all pages that are in swap area <paramref name="number"/>. Linux: <c>unuse_mm</c>. Sleeps.</summary>
+    internal Errno BringBackSwapped(int number)
+    {
+        if (SwapEntries == 0)
+            return Errno.None;
+        MmapLock.ReadLock();
+        Errno error = Errno.None;
+        for (VmArea? area = Areas.First; area is not null && error == Errno.None; area = area.Next)
+        {
+            VirtAddr next = area.Start;
+            while (error == Errno.None && TryFindSwapped(area, number, ref next))
+            {
+                if (HandleMmFault(area, next, FaultFlags.Remote | FaultFlags.Uncounted) == PageFaultResult.OutOfMemory)
+                    error = Errno.ENOMEM;
+                if (TaskMemory.Current.SignalPending)
+                    error = Errno.EINTR;
+                next += PageSize.Bytes;
+            }
+        }
+
+        MmapLock.ReadUnlock();
+        return error;
+    }
+
+    private bool TryFindSwapped(VmArea area, int number, ref VirtAddr address)
+    {
+        if (address >= area.End)
+            return false;
+        var walk = new PteTableWalk(this, new PageRange(address, area.End));
+        while (walk.MoveNext())
+        {
+            for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
+            {
+                Pte entry = walk.Table[i];
+                if (!entry.IsSwap() || new SwapEntry(entry).Area != number)
+                    continue;
+                address = walk.AddressOf(i);
+                return true;
+            }
+        }
+
+        return false;
     }
 }

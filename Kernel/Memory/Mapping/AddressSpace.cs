@@ -70,8 +70,14 @@ internal abstract partial class AddressSpace
         Pfn page = PageOf(entry);
         _cache.Frames.Get(page);
         _lock.ReleaseRaw(enabled);
-        if (_cache.Frames[page].Has(FrameFlags.UpToDate))
+        ref PageFrame frame = ref _cache.Frames[page];
+        if (frame.Has(FrameFlags.UpToDate))
+        {
+            if (!frame.Has(FrameFlags.Referenced))
+                frame.SetFlags(FrameFlags.Referenced);
             return page;
+        }
+
         _cache.Frames.Put(page);
         return Errno.ENOENT;
     }
@@ -221,6 +227,8 @@ internal abstract partial class AddressSpace
         }
 
         frame.SetFlags(FrameFlags.UpToDate);
+        if (!IsShmem)
+            _cache.Frames.Lru.Add(page, LruKind.InactiveFile);
         _cache.Locks.Unlock(page);
         return page;
     }

@@ -28,6 +28,14 @@ internal static unsafe class FrameMapping
         frame.Index = index;
     }
 
+    /// <summary>Makes a page that came back from swap findable from its owner. Its other flags stay: others may be changing them.</summary>
+    public static void SetAnonymousOwner(this ref PageFrame frame, AnonVma anonVma, ulong index)
+    {
+        frame.SetFlags(FrameFlags.Anonymous | FrameFlags.SwapBacked);
+        frame.Mapping = (nuint)ObjectFactory.AddressOf(anonVma) | PageFrame.MappingAnonymous;
+        frame.Index = index;
+    }
+
     /// <summary>The page cache that a frame is in, or null.</summary>
     public static AddressSpace? AddressSpaceOf(in PageFrame frame) =>
         (frame.Flags & FrameFlags.PageCache) == 0 || frame.Mapping == 0 ? null : ObjectFactory.FromAddress<AddressSpace>((void*)frame.Mapping);

@@ -24,6 +24,7 @@ internal sealed partial class FrameAllocator
     public FrameAllocator(BootMemory boot, FrameTable table, int processors, FailureInjection failures)
     {
         _frames = table;
+        Lru = new LruLists(table);
         _failures = failures;
         _ram = new BootRange[boot.RamRangeCount];
         for (int i = 0; i < _ram.Length; i++)

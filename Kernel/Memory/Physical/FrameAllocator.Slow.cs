@@ -13,6 +13,9 @@ internal sealed partial class FrameAllocator
         _reclaim = source;
     }
 
+    /// <summary>How often an allocation reclaims before it gives up, as long as something comes of it.</summary>
+    private const int ReclaimRounds = 16;
+
     [MethodImpl(MethodImplOptions.NoInlining)]
     private Errno AllocateSlow(int order, AllocationFlags flags, out Pfn pfn)
     {
@@ -27,6 +30,12 @@ internal sealed partial class FrameAllocator
                 AllocationFailures++;
                 return Errno.ENOMEM;
             }
+        }
+
+        if (_preferred.FreeFrames < _preferred.WatermarkLow)
+        {
+            for (ReclaimSource? source = _reclaim; source is not null; source = source.Next)
+                source.LowMemory();
         }
 
         CheckPoison(pfn, order);
@@ -156,13 +165,21 @@ internal sealed partial class FrameAllocator
         if (TryZones(order, flags, out pfn))
             return true;
 
-        for (ReclaimSource? source = _reclaim; source is not null; source = source.Next)
+        for (int round = 0; round < ReclaimRounds; round++)
         {
-            if (source.Reclaim(new PageCount(PerCpuFrames.Batch + (1UL << order))).Value == 0)
-                continue;
-            DrainPerCpu();
-            if (TryZones(order, flags, out pfn))
-                return true;
+            bool progress = false;
+            for (ReclaimSource? source = _reclaim; source is not null; source = source.Next)
+            {
+                if (source.Reclaim(new PageCount(PerCpuFrames.Batch + (1UL << order))).Value == 0)
+                    continue;
+                progress = true;
+                DrainPerCpu();
+                if (TryZones(order, flags, out pfn))
+                    return true;
+            }
+
+            if (!progress)
+                return false;
         }
 
         return false;

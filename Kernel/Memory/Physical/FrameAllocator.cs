@@ -23,6 +23,9 @@ internal sealed partial class FrameAllocator
     /// <summary>Whom a failing allocation asks for frames, a chain.</summary>
     private ReclaimSource? _reclaim;
 
+    /// <summary>What reclaim chooses from.</summary>
+    public readonly LruLists Lru;
+
     /// <summary>The descriptors.</summary>
     public FrameTable Table => _frames;
 
@@ -133,6 +136,8 @@ internal sealed partial class FrameAllocator
     private void Free(Pfn pfn)
     {
         ref PageFrame frame = ref _frames[pfn];
+        if ((frame.Flags & FrameFlags.Lru) != 0)
+            Lru.Remove(pfn);
         const FrameFlags unfreeable = FrameFlags.Reserved | FrameFlags.Buddy | FrameFlags.PerCpuFree | FrameFlags.Slab
             | FrameFlags.PageCache | FrameFlags.SwapCache | FrameFlags.Locked | FrameFlags.Writeback | FrameFlags.Lru;
         if ((frame.Flags & unfreeable) != 0 || frame.MapCount != 0)

@@ -15,4 +15,9 @@ internal abstract class ReclaimSource
     /// <summary>Tries to free at least <paramref name="wanted"/> frames.</summary>
     /// <returns>How many were freed.</returns>
     public abstract PageCount Reclaim(PageCount wanted);
+
+    /// <summary>Memory has fallen below the low watermark: time to begin, for who does so in the background. Must not sleep.</summary>
+    public virtual void LowMemory()
+    {
+    }
 }

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using NanoVm.Core;
 using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Physical;
+using NanoVm.Memory.Swap;
 
 namespace NanoVm.Memory.Virtual;
 
@@ -17,6 +18,7 @@ internal sealed partial class MemorySystem
         frame.SetAnonymous(area.AnonVma, area.PageIndexOf(address));
         frame.MapCount = 1;
         AnonymousPages++;
+        Frames.Lru.Add(pfn, LruKind.InactiveAnonymous);
     }
 
     /// <summary>A frame gets one more mapping of the kind that it has already (<c>fork</c>).</summary>
@@ -38,9 +40,25 @@ internal sealed partial class MemorySystem
         if (--frame.MapCount != 0)
             return;
         if (frame.IsAnonymous)
+        {
             AnonymousPages--;
+            if ((frame.Flags & FrameFlags.SwapCache) != 0)
+                FreeSwapCache(ref frame);
+        }
         else
+        {
             FileMappedPages--;
+        }
+    }
+
+    /// <summary>The last entry that mapped a page of swap has gone: if none names its slot either, the slot is free. Linux: <c>free_swap_cache</c>.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void FreeSwapCache(ref PageFrame frame)
+    {
+        if (!Swap!.TryFind(new SwapEntry(frame.Private), out Pfn pfn))
+            return;
+        Swap.TryFreeCached(pfn);
+        Frames.Put(pfn);                        // never the last one: the entry's own is given back after the flush
     }
 
     /// <summary>The processor said in an entry that a file's page was written through it.</summary>
@@ -53,9 +71,17 @@ internal sealed partial class MemorySystem
             frame.Flags |= FrameFlags.Dirty;
     }
 
-    /// <summary>A swap entry gets one more holder by fork.</summary>
-    internal void DuplicateSwapEntry(MmStruct mm, Pte entry) => Panic.Now("a swap entry without swap"u8);
+    /// <summary>A swap entry gets one more holder by fork. Linux: <c>swap_duplicate</c>.</summary>
+    internal void DuplicateSwapEntry(MmStruct mm, Pte entry)
+    {
+        Swap!.ChangeUses(new SwapEntry(entry), 1);
+        mm.SwapEntries++;
+    }
 
-    /// <summary>A swap entry is dropped. Swap is a later part; until then no such entry can exist.</summary>
-    internal void FreeSwapEntry(MmStruct mm, Pte entry) => Panic.Now("a swap entry without swap"u8);
+    /// <summary>A swap entry is dropped. Linux: <c>free_swap_and_cache</c>.</summary>
+    internal void FreeSwapEntry(MmStruct mm, Pte entry)
+    {
+        Swap!.ChangeUses(new SwapEntry(entry), -1);
+        mm.SwapEntries--;
+    }
 }

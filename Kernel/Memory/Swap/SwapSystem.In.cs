@@ -1,0 +1,134 @@
+using System;
+using System.Runtime.CompilerServices;
+using NanoVm.Core;
+using NanoVm.Hal;
+using NanoVm.Memory.Physical;
+
+namespace NanoVm.Memory.Swap;
+
+/// <summary>Pages come back.</summary>
+internal sealed partial class SwapSystem
+{
+    /// <summary>Slots read at once: the one wanted and its neighbours, which were written at about the same time. Linux: <c>page-cluster</c>.</summary>
+    private const int Cluster = 8;
+
+    [InlineArray(Cluster)]
+    private struct ClusterPages
+    {
+        private Pfn _first;
+    }
+
+    [InlineArray(Cluster)]
+    private struct ClusterSegments
+    {
+        private BlockSegment _first;
+    }
+
+    /// <summary>The page of a slot, read when it is not in memory, with a reference and complete. Sleeps.</summary>
+    /// <returns><see cref="Errno.ENOENT"/> when the slot is no longer used; <see cref="Errno.ENOMEM"/>, <see cref="Errno.EIO"/>.</returns>
+    internal Result<Pfn> FindOrRead(SwapEntry entry, out bool hasWaited)
+    {
+        hasWaited = false;
+        while (true)
+        {
+            if (TryFind(entry, out Pfn pfn))
+            {
+                if (_frames[pfn].Has(FrameFlags.UpToDate))
+                    return pfn;
+                Locks.WaitUnlocked(pfn);
+                if (_frames[pfn].Has(FrameFlags.UpToDate))
+                    return pfn;
+                _frames.Put(pfn);
+                return Errno.EIO;
+            }
+
+            Errno error = ReadCluster(entry);
+            hasWaited = true;
+            if (error != Errno.None)
+                return error;
+        }
+    }
+
+    /// <summary>Reads the slot and those of its aligned neighbours that are used, not in memory, and without a gap.</summary>
+    private Errno ReadCluster(SwapEntry entry)
+    {
+        ClusterPages pages = default;
+        ClusterSegments segments = default;
+        int first = (int)entry.Slot, count = 0;
+        SwapArea area = AreaOf(entry);
+        int low = first & ~(Cluster - 1), high = Math.Min(low + Cluster, area.Uses.Length);
+        while (first > low && first > 1 && WantsRead(area, first - 1))
+            first--;
+        for (int slot = first; slot < high; slot++)
+        {
+            bool wanted = slot == (int)entry.Slot;
+            if (!WantsRead(area, slot) || !TryBeginRead(area, slot, wanted, out Pfn page))
+            {
+                if (slot < (int)entry.Slot)
+                {
+                    // A gap before the one that matters: what was begun before it is given up.
+                    EndRead(area, pages, count, Errno.EIO);
+                    count = 0;
+                    first = slot + 1;
+                    continue;
+                }
+
+                if (wanted)
+                    return WantsRead(area, slot) ? Errno.ENOMEM : IsUsed(area, slot) ? Errno.None : Errno.ENOENT;
+                break;
+            }
+
+            pages[count] = page;
+            segments[count] = new BlockSegment(page.Address, (uint)PageSize.Bytes);
+            count++;
+        }
+
+        Errno error = area.Read((ulong)first, ((ReadOnlySpan<BlockSegment>)segments)[..count]);
+        PagesIn += (ulong)count;
+        EndRead(area, pages, count, error);
+        return error;
+    }
+
+    private bool IsUsed(SwapArea area, int slot) => area.Uses[slot] != 0;
+
+    private bool WantsRead(SwapArea area, int slot)
+    {
+        bool enabled = _lock.AcquireRaw();
+        bool wants = slot > 0 && area.Uses[slot] != 0 && area.Cache.Load((ulong)slot) == 0;
+        _lock.ReleaseRaw(enabled);
+        return wants;
+    }
+
+    /// <summary>Takes a frame and enters it, locked and incomplete, into the cache.</summary>
+    private bool TryBeginRead(SwapArea area, int slot, bool mayReclaim, out Pfn page)
+    {
+        AllocationFlags flags = AllocationFlags.User | (mayReclaim ? AllocationFlags.None : AllocationFlags.Atomic);
+        if (_frames.Allocate(flags, out page) != Errno.None)
+            return false;
+        _frames[page].SetFlags(FrameFlags.Locked | FrameFlags.SwapBacked | FrameFlags.Anonymous);
+        bool enabled = _lock.AcquireRaw();
+        bool added = area.Uses[slot] != 0 && area.Cache.Load((ulong)slot) == 0 && AddToCache(area, slot, page);
+        _lock.ReleaseRaw(enabled);
+        if (added)
+            return true;
+        _frames[page].Flags = FrameFlags.None;
+        _frames.Put(page);
+        return false;
+    }
+
+    private void EndRead(SwapArea area, ClusterPages pages, int count, Errno error)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            Pfn page = pages[i];
+            if (error == Errno.None)
+                _frames[page].SetFlags(FrameFlags.UpToDate);
+            else
+                RemoveFromCache(page);
+            Locks.Unlock(page);
+            if (error == Errno.None && !TryFreeCached(page))
+                _frames.Lru.Add(page, LruKind.InactiveAnonymous);
+            _frames.Put(page);
+        }
+    }
+}
