@@ -11,6 +11,7 @@ using NanoVm.Files.Tmpfs;
 using NanoVm.Hal;
 using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Physical;
+using NanoVm.Memory.Swap;
 using NanoVm.Memory.Virtual;
 using NanoVm.SelfTest;
 using NanoVm.Syscalls;
@@ -29,6 +30,7 @@ internal sealed unsafe class Machine
     public PhysicalMemory Physical = null!;
     public MemorySystem Memory = null!;
     public PageCache PageCache = null!;
+    public PageReclaim Reclaim = null!;
     public LogBuffer MessageLog = null!;
     public LocalApic Apic = null!;
     public Clock Clock = null!;
@@ -56,6 +58,9 @@ internal sealed unsafe class Machine
         Physical = new PhysicalMemory(boot, new FrameTable((PageFrame*)KernelLayout.FrameDescriptors), Tables.Root);
         Memory = new MemorySystem(Physical, Tables.Root, pagingLevels: Mmu.IsFiveLevel ? 5 : 4);
         PageCache = new PageCache(Physical);
+        Memory.Swap = new SwapSystem(Memory, PageCache);
+        Reclaim = new PageReclaim(Memory, PageCache, Memory.Swap);
+        Physical.Frames.AddReclaimSource(Reclaim);
         if (CommandLine.Has(info.CommandLine, "norandmaps"u8))
             Memory.RandomizeVaSpace = 0;
     }
@@ -161,7 +166,8 @@ internal sealed unsafe class Machine
         ReadOnlySpan<byte> path = CommandLine.ValueOf(info.CommandLine, "init"u8);
         if (KernelThreads.Create(Tasks, "init"u8, new InitProcess(Tasks, path), out _) != Errno.None
             || KernelThreads.Create(Tasks, "kthreadd"u8, new KernelThreadCollector(), out _) != Errno.None
-            || (Disks.First is not null && KernelThreads.Create(Tasks, "kworker/flush"u8, new WritebackThread(Vfs), out _) != Errno.None))
+            || (Disks.First is not null && KernelThreads.Create(Tasks, "kworker/flush"u8, new WritebackThread(Vfs), out _) != Errno.None)
+            || KernelThreads.Create(Tasks, "kswapd0"u8, new Kswapd(Reclaim), out _) != Errno.None)
         {
             Panic.Now("too little memory to start"u8);
         }

@@ -39,6 +39,7 @@ internal static class SyscallAreas
         SignalSyscalls.Register(ref builder);
         FutexSyscalls.Register(ref builder);
         TimeSyscalls.Register(ref builder);
+        SwapSyscalls.Register(ref builder);
         return table;
     }
 }

@@ -32,7 +32,7 @@ internal static unsafe class FaultSignals
                 info.Code = SignalInfo.BusAdrErr;
                 break;
             case PageFaultResult.OutOfMemory:
-                OutOfMemory(task);
+                OomKiller.MakeRoom(task);           // then the access is tried again
                 return;
             case PageFaultResult.KernelFixup:
             case PageFaultResult.KernelBad:
@@ -111,17 +111,5 @@ internal static unsafe class FaultSignals
         if ((raised & 0x12) != 0)
             return SignalInfo.FpeFltUnd;
         return (raised & 0x20) != 0 ? SignalInfo.FpeFltRes : SignalInfo.FpeFltInv;
-    }
-
-    /// <summary>No memory for a page that the program has been promised: it is killed, the machine lives.</summary>
-    private static void OutOfMemory(Task task)
-    {
-        if (task.FatalSignalPending)
-            return;
-        Log.Warn($"out of memory: killed process {task.Tgid} ({task.Name})");
-        SignalInfo info = default;
-        info.Signal = SignalNumber.Kill;
-        info.Code = SignalInfo.CodeKernel;
-        _ = Signals.SendToProcess(task.Group, info);
     }
 }

@@ -40,7 +40,7 @@ internal sealed class MachineFiles
         root.Add(proc, new FixedText("misc"u8, default));
         root.Add(proc, new Partitions(this));
         root.Add(proc, new DiskStats(this));
-        root.Add(proc, new FixedText("swaps"u8, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"u8));
+        root.Add(proc, new SwapsFile(this));
         root.Add(proc, new FixedText("modules"u8, default));
         root.Add(proc, new FixedText("consoles"u8, "ttyS0                -W- (EC p a)    4:64\n"u8));
         root.Add(proc, new InterruptsFile(this));

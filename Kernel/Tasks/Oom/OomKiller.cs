@@ -1,0 +1,113 @@
+using System;
+using NanoVm.Core;
+using NanoVm.Memory.Virtual;
+
+namespace NanoVm.Tasks;
+
+/// <summary>No frame can be had by any means: one process is killed so that the rest lives.</summary>
+/// <remarks>
+/// Linux: <c>out_of_memory</c>, <c>oom_badness</c>. The one with most memory (resident, swapped, page tables), moved by its
+/// <c>oom_score_adj</c>. Init and kernel threads are never chosen. Who needed the memory waits for the victim to end, and tries again.
+/// </remarks>
+internal static class OomKiller
+{
+    private const int AdjustmentRange = 1000;
+
+    /// <summary>How long to let a victim end before the next one is chosen.</summary>
+    private const ulong PatienceNanoseconds = 2_000_000_000;
+
+    /// <summary>Chooses and kills, or waits for one that is ending.</summary>
+    /// <param name="task">Who needs memory; its access will be tried again, or it is the one to die.</param>
+    public static void MakeRoom(Task task)
+    {
+        if (task.FatalSignalPending)
+            return;
+        TaskSystem system = task.System;
+        ulong now = Time.MonotonicNanoseconds;
+        if (system.OomPatience > now)
+        {
+            WaitALittle(task);
+            return;
+        }
+
+        ThreadGroup? victim = null;
+        using (system.TaskLock.Acquire())
+        {
+            victim = Choose(system);
+            victim?.Get();
+        }
+
+        if (victim is null)
+        {
+            // Nobody has memory to give back: the one that asks goes, or the machine stands still.
+            SendKill(task.Group);
+            return;
+        }
+
+        Report(task, victim);
+        SendKill(victim);
+        system.OomPatience = now + PatienceNanoseconds;
+        system.OomKills++;
+        bool self = ReferenceEquals(victim, task.Group);
+        victim.Put();
+        if (!self)
+            WaitALittle(task);
+    }
+
+    private static void WaitALittle(Task task)
+    {
+        task.State = ThreadState.Killable;
+        PerCpu.Scheduler.ScheduleTimeout(Time.MonotonicNanoseconds + 10_000_000);
+        task.State = ThreadState.Running;
+    }
+
+    private static ThreadGroup? Choose(TaskSystem system)
+    {
+        long total = (long)(system.Physical.Frames.TotalFrames.Value + system.Memory.SwapPages);
+        ThreadGroup? worst = null;
+        long most = long.MinValue;
+        for (ThreadGroup? group = system.Pids.FindNextProcess(2); group is not null; group = system.Pids.FindNextProcess(group.Tgid + 1))
+        {
+            if (group.IsUnkillable || group.OomScoreAdjustment == -AdjustmentRange || MemoryOf(group) is not { } mm)
+                continue;
+            long points = (long)(mm.Rss + mm.SwapEntries + mm.PageTablePages) + group.OomScoreAdjustment * (total / AdjustmentRange);
+            if (points <= most)
+                continue;
+            most = points;
+            worst = group;
+        }
+
+        return worst;
+    }
+
+    /// <summary>The memory of a process, unless it is already ending with none left.</summary>
+    private static MmStruct? MemoryOf(ThreadGroup group)
+    {
+        for (Task? thread = group.Threads.First; thread is not null; thread = group.Threads.NextOf(thread))
+        {
+            if (thread.Mm is { } mm && !thread.IsKernelThread)
+                return mm;
+        }
+
+        return null;
+    }
+
+    private static void Report(Task task, ThreadGroup victim)
+    {
+        MmStruct? mm = MemoryOf(victim);
+        Log.Warn($"{task.Name} invoked oom-killer: {task.System.Physical.Frames.FreeFrames.Value * 4} KiB free, {task.System.Memory.FreeSwapPages * 4} KiB of swap free");
+        ReadOnlySpan<byte> name = victim.Leader is { } leader ? leader.Name : default;
+        Log.Warn($"Out of memory: Killed process {victim.Tgid} ({name}) anon-rss:{(mm?.AnonymousPages ?? 0) * 4}kB, file-rss:{(mm?.FilePages ?? 0) * 4}kB, shmem-rss:{(mm?.ShmemPages ?? 0) * 4}kB, swap:{(mm?.SwapEntries ?? 0) * 4}kB, oom_score_adj:{victim.OomScoreAdjustment}");
+    }
+
+    private static void SendKill(ThreadGroup group) => _ = Signals.SendToProcess(group, Signals.FromKernel(SignalNumber.Kill));
+}
+
+internal sealed unsafe partial class TaskSystem
+{
+    /// <summary>Until then a victim of <see cref="OomKiller"/> has time to end. Monotonic nanoseconds.</summary>
+    public ulong OomPatience;
+
+    /// <summary>Processes killed for want of memory. <c>oom_kill</c>.</summary>
+    public ulong OomKills;
+}
