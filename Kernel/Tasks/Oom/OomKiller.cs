@@ -24,7 +24,7 @@ internal static class OomKiller
             return;
         TaskSystem system = task.System;
         ulong now = Time.MonotonicNanoseconds;
-        if (system.OomPatience > now)
+        if (system.OomPatience > now && HasMemory(system, system.OomVictim))
         {
             WaitALittle(task);
             return;
@@ -47,11 +47,18 @@ internal static class OomKiller
         Report(task, victim);
         SendKill(victim);
         system.OomPatience = now + PatienceNanoseconds;
+        system.OomVictim = victim.Tgid;
         system.OomKills++;
         bool self = ReferenceEquals(victim, task.Group);
         victim.Put();
         if (!self)
             WaitALittle(task);
+    }
+
+    private static bool HasMemory(TaskSystem system, int process)
+    {
+        using (system.TaskLock.Acquire())
+            return system.Pids.FindProcess(process) is { } group && MemoryOf(group) is not null;
     }
 
     private static void WaitALittle(Task task)
@@ -107,6 +114,7 @@ internal sealed unsafe partial class TaskSystem
 {
     /// <summary>Until then a victim of <see cref="OomKiller"/> has time to end. Monotonic nanoseconds.</summary>
     public ulong OomPatience;
+    public int OomVictim;
 
     /// <summary>Processes killed for want of memory. <c>oom_kill</c>.</summary>
     public ulong OomKills;
