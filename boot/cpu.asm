@@ -267,6 +267,34 @@ FUNCTION cpu_write_user_gs_base
     mov edi, MSR_KERNEL_GS_BASE
     jmp cpu_write_msr
 
+; The data segment selectors, which a program may load with what user mode has: DS, ES, FS, GS from the lowest 16 bits up.
+FUNCTION cpu_read_selectors
+    mov eax, gs
+    shl rax, 16
+    mov cx, fs
+    mov ax, cx
+    shl rax, 16
+    mov cx, es
+    mov ax, cx
+    shl rax, 16
+    mov cx, ds
+    mov ax, cx
+    ret
+
+; Interrupts are off. Loading FS and GS changes their bases: the caller writes those afterwards.
+FUNCTION cpu_write_selectors
+    mov rax, rdi
+    mov ds, ax
+    shr rax, 16
+    mov es, ax
+    shr rax, 16
+    mov fs, ax
+    shr rax, 16
+    swapgs                              ; the load must hit the program's base, not the kernel's
+    mov gs, ax
+    swapgs
+    ret
+
 ; RDI: area aligned to 64, RSI: mask.
 FUNCTION cpu_save_state
     mov rdx, rsi

@@ -52,6 +52,9 @@ internal sealed unsafe partial class TaskSystem
     /// <summary>The time-stamp counter at the kernel's first instruction.</summary>
     public ulong StartTsc;
 
+    /// <summary>Messages about programs that end by a fault.</summary>
+    public readonly ReportLimit FaultReports = new();
+
     /// <summary>Forks since boot, for <c>/proc/stat</c>.</summary>
     public ulong Forks;
 

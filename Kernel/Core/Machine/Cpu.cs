@@ -225,4 +225,12 @@ internal static unsafe class Cpu
     /// <summary>See <c>boot/la57.asm</c>: descriptor tables and GS base are lost.</summary>
     [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_enter_five_levels")]
     public static extern void EnterFiveLevels();
+
+    /// <summary>DS, ES, FS and GS, 16 bits each from the lowest up.</summary>
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_read_selectors")]
+    public static extern ulong ReadSelectors();
+
+    /// <summary>Interrupts off; the bases of FS and GS are to be written afterwards.</summary>
+    [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "cpu_write_selectors")]
+    public static extern void WriteSelectors(ulong selectors);
 }

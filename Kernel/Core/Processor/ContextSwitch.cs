@@ -27,16 +27,29 @@ internal static unsafe class ContextSwitch
             FpuState.Save(from);
             from.FsBase = Cpu.ReadFsBase();
             from.GsBase = Cpu.ReadUserGsBase();
+            from.SegmentSelectors = Cpu.ReadSelectors();
         }
         if (to.FpuArea is not null)
         {
             FpuState.LoadIfStale(to);
+            if (to.SegmentSelectors != Cpu.ReadSelectors())
+                Cpu.WriteSelectors(to.SegmentSelectors);
             Cpu.WriteFsBase(to.FsBase);
             Cpu.WriteUserGsBase(to.GsBase);
         }
         PerCpu.SetCurrent(to);
         fixed (ulong* saved = &from.SavedStackPointer)
             Cpu.SwitchStacks(saved, to.SavedStackPointer);
+    }
+
+    /// <summary>Gives the running thread the segments of a new program: for exec.</summary>
+    public static void ResetSegments()
+    {
+        bool enabled = Interrupts.Disable();
+        Cpu.WriteSelectors(0);
+        Cpu.WriteFsBase(0);
+        Cpu.WriteUserGsBase(0);
+        Interrupts.Restore(enabled);
     }
 
     /// <summary>Where a user task's registers lie while it is in the kernel. Linux: <c>task_pt_regs</c>.</summary>

@@ -32,6 +32,9 @@ internal abstract unsafe class KernelThread
     /// <summary>User's GS base; while in the kernel the processor keeps it in IA32_KERNEL_GS_BASE. Linux: <c>thread.gsbase</c>.</summary>
     public ulong GsBase;
 
+    /// <summary>User's DS, ES, FS and GS while the thread does not run; 0 unless the program has loaded others.</summary>
+    public ulong SegmentSelectors;
+
     public ThreadState State;
 
     /// <summary>Set by <c>Tasks.Signals</c> whenever an unblocked signal waits; sleeping calls look at it. Linux: <c>TIF_SIGPENDING</c>.</summary>

@@ -325,9 +325,6 @@ internal static class Execve
         frame.Ss = Selectors.UserData;
         frame.Rflags = InterruptFlag;
         FpuState.ResetCurrent();
-        task.FsBase = 0;
-        task.GsBase = 0;
-        Cpu.WriteFsBase(0);
-        Cpu.WriteUserGsBase(0);
+        ContextSwitch.ResetSegments();
     }
 }

@@ -280,6 +280,7 @@ internal static unsafe class CopyProcess
         FpuState.CopyCurrentTo(child.FpuArea);
         child.FsBase = a.Has(CloneFlags.SetTls) ? a.Tls : Cpu.ReadFsBase();
         child.GsBase = Cpu.ReadUserGsBase();
+        child.SegmentSelectors = Cpu.ReadSelectors();
         TrapFrame copy = frame;
         copy.Rax = 0;
         if (!a.StackPointer.IsZero)

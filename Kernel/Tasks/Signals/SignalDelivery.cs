@@ -111,7 +111,8 @@ internal static partial class Signals
         int code = info.Signal;
         if (SignalSets.CoreByDefault.Contains(info.Signal))
         {
-            if (info.Signal is SignalNumber.Segmentation or SignalNumber.Bus or SignalNumber.Illegal or SignalNumber.FloatingPoint)
+            if (info.Signal is SignalNumber.Segmentation or SignalNumber.Bus or SignalNumber.Illegal or SignalNumber.FloatingPoint
+                && task.System.FaultReports.MayReport())
             {
                 // Linux: show_unhandled_signals. On the log only, a program's output is its own.
                 Log.Info($"{task.Name}[{task.Pid}]: signal {info.Signal} code {info.Code} at {info.Address} ip {frame.Rip:x} sp {frame.Rsp:x}");

@@ -47,7 +47,8 @@ internal static unsafe class SignalReturn
 
     private static void BadFrame(Task task, ref TrapFrame frame, ulong start)
     {
-        Log.Info($"{task.Name}[{task.Pid}]: bad frame in rt_sigreturn at {start:x} ip {frame.Rip:x} sp {frame.Rsp:x}");
+        if (task.System.FaultReports.MayReport())
+            Log.Info($"{task.Name}[{task.Pid}]: bad frame in rt_sigreturn at {start:x} ip {frame.Rip:x} sp {frame.Rsp:x}");
         Signals.Force(task, Signals.FromKernel(SignalNumber.Segmentation));
     }
 
