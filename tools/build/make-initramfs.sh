@@ -27,6 +27,14 @@ install -m 755 "$busybox" "$tree/bin/busybox"
   [ -e "$tree/$command" ] || [ -L "$tree/$command" ] || { mkdir -p "$tree/${command%/*}"; ln -s /bin/busybox "$tree/$command"; }
 done
 
+# Full-screen programs brought by --with (top, less, nano) ask terminfo what the terminal can do; ncurses-base is on every Debian.
+for terminal in dumb linux vt100 vt102 vt220 ansi xterm xterm-256color screen screen-256color tmux tmux-256color; do
+  for folder in /lib/terminfo /usr/share/terminfo; do
+    entry=$folder/${terminal:0:1}/$terminal
+    [ ! -f "$entry" ] || { install -D -m 644 "$entry" "$tree/lib/terminfo/${terminal:0:1}/$terminal"; break; }
+  done
+done
+
 find "$tree" -exec touch -h -d @0 {} +
 # The folders' modes again: copying over them may have changed what is read-only.
 (cd "$tree" && find . -mindepth 1 -print0 | LC_ALL=C sort -z \
