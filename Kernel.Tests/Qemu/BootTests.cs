@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Xunit;
 
 namespace NanoVm.Tests.Qemu;
@@ -20,5 +21,24 @@ public sealed class BootTests
         Run run = Guest.Script("run-qemu.sh", "--direct", "--timeout", "60", "--mem", "8M", "--run", "true");
         Assert.True(run.Status is not (0 or 124), run.ToString());
         Assert.NotEmpty(run.Errors);
+    }
+
+    [Fact]
+    public void A_panic_ends_with_70_and_a_backtrace_in_source_lines()
+    {
+        Run run = Guest.Shell("echo c > /proc/sysrq-trigger; echo lived");
+        Assert.True(run.Status == 70, run.ToString());
+        Assert.DoesNotContain("lived", run.Text);
+        Assert.Contains("nanovm: panic", run.Errors);
+        Assert.Matches(@"Syscalls\.FileReadWriteSyscalls\.Write\+0x[0-9a-f]+ \(Kernel/Syscalls/\w+\.cs:\d+\)", run.Errors);
+    }
+
+    [Fact]
+    public void The_first_user_instruction_comes_within_40_million()
+    {
+        Run run = Guest.Shell("true", 120, "--icount", "-v");
+        Match ticks = Regex.Match(run.Errors, @"/init starts, (\d+) ticks");
+        Assert.True(ticks.Success, run.ToString());
+        Assert.InRange(long.Parse(ticks.Groups[1].Value), 1, 40_000_000);
     }
 }
