@@ -144,6 +144,9 @@ internal sealed class ThreadGroup
     /// <summary>What <c>membarrier</c> has been asked to register.</summary>
     public int BarrierRegistrations;
 
+    /// <summary>What was last asked of <c>/proc/PID/explain</c>.</summary>
+    public VirtAddr ExplainedAddress;
+
     public int OomScoreAdjustment;
     public int OomScoreAdjustmentMinimum;
 

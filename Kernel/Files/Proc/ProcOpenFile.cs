@@ -21,8 +21,9 @@ internal sealed class ProcOpenFile : OpenFile
     private int _length;
     private ProcCursor _cursor;
 
-    /// <summary>A word for the node's use.</summary>
+    /// <summary>A word for the node's use, and whether it has been set.</summary>
     public ulong Private;
+    public bool HasPrivate;
 
     /// <summary>What the file is about.</summary>
     public ref readonly ProcSubject Subject => ref _subject;

@@ -19,10 +19,10 @@ internal sealed partial class Socket
             return Errno.ENOMEM;
         if (made.IsAbstract)
         {
-            if (_table.FindAbstract(name) is not null)
+            if (Name is not null || _table.FindAbstract(name) is not null)
             {
                 made.Put();
-                return Errno.EADDRINUSE;
+                return Name is not null ? Errno.EINVAL : Errno.EADDRINUSE;
             }
             made.Owner = this;
             _table.AddAbstract(made);
@@ -52,11 +52,16 @@ internal sealed partial class Socket
         if (Name is not null)
             return Errno.None;
         Span<byte> text = stackalloc byte[6];
-        if (!_table.TryMakeName(text))
-            return Errno.ENOSPC;
+        text.Clear();
         SocketName? made = SocketName.Allocate(_table, text);
         if (made is null)
             return Errno.ENOMEM;
+        // From here on nothing sleeps: the name is free when it is taken.
+        if (Name is not null || !_table.TryMakeName(made.Bytes))
+        {
+            made.Put();
+            return Name is not null ? Errno.None : Errno.ENOSPC;
+        }
         made.Owner = this;
         _table.AddAbstract(made);
         Name = made;

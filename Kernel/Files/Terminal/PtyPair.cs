@@ -44,7 +44,7 @@ internal sealed class PtyPair : Tty
     /// <summary>The master gets events and a leading byte. Linux: TIOCPKT.</summary>
     public bool PacketMode { get; private set; }
 
-    /// <summary>The next free object in the table's chain, or the entry below /dev/pts.</summary>
+    /// <summary>The entry below /dev/pts, with a reference.</summary>
     internal Dentry? Entry;
 
     /// <summary>Makes a pair with an open master.</summary>
@@ -283,8 +283,13 @@ internal sealed class PtyPair : Tty
 
     private void FreeIfUnused()
     {
-        if (_masterOpen || OpenCount != 0)
-            return;
+        if (!_masterOpen && OpenCount == 0)
+            FreeUnused();
+    }
+
+    /// <summary>Frees a pair that nobody has seen.</summary>
+    internal void FreeUnused()
+    {
         _output.Free(Io.Memory.Arrays);
         FreeBuffers();
         Io.PtyPairs.Free(this);

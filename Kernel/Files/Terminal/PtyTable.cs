@@ -23,25 +23,23 @@ internal sealed class PtyTable(IoSystem io)
     /// <returns>ENOSPC when there are too many; ENOMEM.</returns>
     internal Result<PtyPair> Create(TaskFiles who)
     {
-        int number = 0;
-        while (number < _pairs.Length && _pairs[number] is not null)
-            number++;
-        if (number >= Maximum)
-            return Errno.ENOSPC;
-        if (number == _pairs.Length)
+        // Memory is found before a number is taken: finding it may sleep, and others make pairs meanwhile.
+        int number;
+        PtyPair pair;
+        Errno error;
+        for (; ; )
         {
-            PtyPair?[]? larger = _io.Memory.Arrays.Allocate<PtyPair?>(Math.Max(16, _pairs.Length * 2));
-            if (larger is null)
+            number = FirstFree();
+            if (number >= Maximum)
+                return Errno.ENOSPC;
+            if (number == _pairs.Length && !TryGrow())
                 return Errno.ENOMEM;
-            for (int i = 0; i < _pairs.Length; i++)
-                larger[i] = _pairs[i];
-            PtyPair?[] old = _pairs;
-            _pairs = larger;
-            if (old.Length != 0)
-                _io.Memory.Arrays.Free(old);
+            if (!PtyPair.Allocate(_io, number).TryGet(out pair, out error))
+                return error;
+            if (number < _pairs.Length && _pairs[number] is null)
+                break;
+            pair.FreeUnused();
         }
-        if (!PtyPair.Allocate(_io, number).TryGet(out PtyPair pair, out Errno error))
-            return error;
         _pairs[number] = pair;
         Count++;
         error = Names?.Add(who, pair) ?? Errno.None;
@@ -51,6 +49,33 @@ internal sealed class PtyTable(IoSystem io)
             return error;
         }
         return pair;
+    }
+
+    private int FirstFree()
+    {
+        int number = 0;
+        while (number < _pairs.Length && _pairs[number] is not null)
+            number++;
+        return number;
+    }
+
+    private bool TryGrow()
+    {
+        PtyPair?[] old = _pairs;
+        PtyPair?[]? larger = _io.Memory.Arrays.Allocate<PtyPair?>(Math.Max(16, old.Length * 2));
+        if (larger is null)
+            return false;
+        if (!ReferenceEquals(old, _pairs))                   // another has grown it
+        {
+            _io.Memory.Arrays.Free(larger);
+            return true;
+        }
+        for (int i = 0; i < old.Length; i++)
+            larger[i] = old[i];
+        _pairs = larger;
+        if (old.Length != 0)
+            _io.Memory.Arrays.Free(old);
+        return true;
     }
 
     /// <summary>The master is closed: number and name are free again.</summary>

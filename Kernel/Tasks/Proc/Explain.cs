@@ -10,7 +10,8 @@ namespace NanoVm.Tasks.Proc;
 
 /// <summary><c>/proc/PID/explain</c>: write an address, read in words what is there and what a touch would do. NanoVM's own.</summary>
 /// <remarks>
-/// The address stays with the open file: <c>exec 3&lt;&gt;/proc/$$/explain; echo 0x400000 >&amp;3; cat &lt;&amp;3</c>. What is told of faults
+/// <c>echo 0x400000 &gt; /proc/$$/explain; cat /proc/$$/explain</c>: the address stays with the process; an open file that was written
+/// to keeps its own. What is told of faults
 /// follows the decision tree of <c>Memory/Faults</c> without walking it: nothing is changed by asking.
 /// </remarks>
 internal sealed class ExplainFile(TaskSystem system) : ProcText("explain"u8, 0x180)
@@ -38,6 +39,12 @@ internal sealed class ExplainFile(TaskSystem system) : ProcText("explain"u8, 0x1
         if (from.Remaining != 0 || !TryParse(text.Slice(0, count), out ulong address))
             return Errno.EINVAL;
         file.Private = address;
+        file.HasPrivate = true;
+        if (ProcessSource.TaskOf(_system, file.Subject) is { } task)
+        {
+            task.Group.ExplainedAddress = new VirtAddr(address);
+            task.Put();
+        }
         position = 0;                                       // the next read tells of it from the beginning
         return total;
     }
@@ -71,6 +78,7 @@ internal sealed class ExplainFile(TaskSystem system) : ProcText("explain"u8, 0x1
         if (task is null)
             return Errno.ESRCH;
         MmStruct? mm = TaskNode.MemoryOf(task);
+        VirtAddr address = file.HasPrivate ? new VirtAddr(file.Private) : task.Group.ExplainedAddress;
         task.Put();
         if (mm is null)
         {
@@ -81,7 +89,7 @@ internal sealed class ExplainFile(TaskSystem system) : ProcText("explain"u8, 0x1
         Errno error = mm.MmapLock.ReadLockKillable();
         if (error == Errno.None)
         {
-            Explanation.Write(ref w, mm, new VirtAddr(file.Private));
+            Explanation.Write(ref w, mm, address);
             mm.MmapLock.ReadUnlock();
         }
         mm.Put();
