@@ -22,6 +22,7 @@ internal static class FilesSetup
         if (!ShmemFiles.Create(vfs, tmpfs).TryGet(out ShmemFiles shmem, out _))
             Panic.Now("no memory for the memory files"u8);
         vfs.Shmem = shmem;
+        vfs.Segments = new SharedSegments(vfs, pageCache);
         return vfs;
     }
 

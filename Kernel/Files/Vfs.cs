@@ -63,13 +63,13 @@ internal sealed class Vfs
     /// <summary>Memory files without a name; set at boot.</summary>
     public Tmpfs.ShmemFiles Shmem = null!;
 
+    /// <summary>System V shared memory; set at boot.</summary>
+    public Tmpfs.SharedSegments Segments = null!;
+
     internal ObjectCache<FileLock> FileLockObjects { get; }
     internal ObjectCache<FileLocks> LockLists { get; }
     internal ObjectCache<DirectoryFile> DirectoryFiles { get; }
     internal ObjectCache<PathOnlyFile> PathFiles { get; }
-
-    /// <summary>From how many dirty pages on writers write their own. Linux: <c>dirty_ratio</c>: 20 % of memory.</summary>
-    public ulong DirtyLimit => Memory.Frames.TotalFrames.Value / 5;
 
     /// <summary>Disks and partitions.</summary>
     public Block.BlockDeviceTable Blocks { get; }

@@ -36,6 +36,7 @@ internal static class SyscallAreas
         FileXattrSyscalls.Register(ref builder);
         FileCopySyscalls.Register(ref builder);
         FileMemorySyscalls.Register(ref builder);
+        SharedMemorySyscalls.Register(ref builder);
         SignalSyscalls.Register(ref builder);
         FutexSyscalls.Register(ref builder);
         TimeSyscalls.Register(ref builder);

@@ -69,7 +69,7 @@ internal sealed class Ext2File : OpenFile
         Result<long> result = WriteLocked(who, ref from, ref position);
         inode.Lock.Unlock();
         // Who makes pages dirty faster than the disk takes them writes his own. Linux: balance_dirty_pages.
-        if (pages.Cache.DirtyPages.Value > Vfs.DirtyLimit)
+        if (pages.Cache.DirtyPages.Value > pages.Cache.DirtyLimit)
             pages.WriteDirtyPages(0, ulong.MaxValue);
         return result;
     }
@@ -101,6 +101,9 @@ internal sealed class Ext2File : OpenFile
         Position = target;
         return target;
     }
+
+    /// <summary>For <c>msync</c>.</summary>
+    public override Errno SyncRange(ulong startByte, ulong endByte) => inode.Superblock.SyncFile(inode);
 
     public override Errno Synchronize(bool dataOnly) => inode.Superblock.SyncFile(inode);
 

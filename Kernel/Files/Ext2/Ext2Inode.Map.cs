@@ -105,14 +105,26 @@ internal sealed partial class Ext2Inode
             }
             if (changed)
                 superblock.Metadata.MarkDirty(page);
+            // A table whose last entry went goes too.
+            bool isEmpty = IsAllZero(block);
             superblock.Metadata.Release(page);
-            if (keep > 0)
+            if (keep > 0 && !isEmpty)
                 return;
         }
         uint gone = pointer;
         pointer = 0;
         sectors -= Math.Min(sectors, SectorsPerBlock);
         superblock.FreeBlock(gone);
+    }
+
+    private static bool IsAllZero(ReadOnlySpan<byte> block)
+    {
+        for (int at = 0; at < block.Length; at += 4)
+        {
+            if (Get32(block, at) != 0)
+                return false;
+        }
+        return true;
     }
 
     private Result<uint> Map(ulong index, bool allocate, out bool isNew)

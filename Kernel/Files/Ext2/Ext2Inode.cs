@@ -216,6 +216,7 @@ internal sealed partial class Ext2Inode : Inode
             mapping.Truncate(0);
             if (HasBlocks)
                 TruncateBlocks(0);
+            DropAttributeBlock();
             MarkInodeDirty();
             WriteBack();
             superblock.FreeInodeNumber((uint)Number, IsDirectory);
@@ -234,6 +235,25 @@ internal sealed partial class Ext2Inode : Inode
         Ext2Type type = superblock.Ext2;
         type.Mappings.Free(mapping);
         type.Inodes.Free(this);
+    }
+
+    // Extended attributes that another system gave the file lie in a block that several files may share: the count is its second word.
+    private void DropAttributeBlock()
+    {
+        if (fileAcl == 0 || !superblock.Metadata.Read(fileAcl).TryGet(out Pfn page, out _))
+            return;
+        Span<byte> block = superblock.Metadata.Bytes(page);
+        uint users = Get32(block, 4);
+        if (users > 1)
+        {
+            Set32(block, 4, users - 1);
+            superblock.Metadata.MarkDirty(page);
+        }
+        superblock.Metadata.Release(page);
+        if (users <= 1)
+            superblock.FreeBlock(fileAcl);
+        fileAcl = 0;
+        sectors = 0;
     }
 
     // Small numbers have 8 bits each in the first pointer, others the kernel's packed form in the second.

@@ -31,6 +31,7 @@ internal sealed partial class Ext2Superblock : Superblock
     private uint groupCount;
     private uint generation;
     private bool hasFileType;
+    private bool hasSparseCopies;
     private bool cleanOnDisk;
 
     // Inodes in memory by number, and one list of all.
@@ -112,6 +113,12 @@ internal sealed partial class Ext2Superblock : Superblock
         ReadOnlySpan<byte> super = SuperBytes(page);
         // What bitmaps and tables take is no room for files ("minixdf" would say otherwise).
         uint overhead = firstDataBlock + groupCount * (2 + (inodesPerGroup * inodeSize + blockSize - 1) / blockSize);
+        uint descriptorBlocks = (groupCount * Group.Size + blockSize - 1) / blockSize;
+        for (uint group = 0; group < groupCount; group++)
+        {
+            if (HasSuperblockCopy(group))
+                overhead += 1 + descriptorBlocks;
+        }
         stat.Blocks = blockCount - Math.Min(overhead, blockCount);
         stat.BlocksFree = Get32(super, Super.FreeBlocks);
         stat.BlocksAvailable = stat.BlocksFree > reservedBlocks ? stat.BlocksFree - reservedBlocks : 0;
@@ -259,6 +266,22 @@ internal sealed partial class Ext2Superblock : Superblock
         return error == Errno.None ? Disk.Flush() : error;
     }
 
+    // With "sparse_super" only the groups 0, 1 and the powers of 3, 5 and 7 have copies.
+    private bool HasSuperblockCopy(uint group)
+    {
+        if (group <= 1 || !hasSparseCopies)
+            return true;
+        for (uint root = 3; root <= 7; root += 2)
+        {
+            ulong power = root;
+            while (power < group)
+                power *= root;
+            if (power == group)
+                return true;
+        }
+        return false;
+    }
+
     // Before the block size is known: the 1,024 bytes of the superblock, through a frame.
     private Errno ReadNumbers(Vfs vfs, MountFlags flags)
     {
@@ -298,6 +321,7 @@ internal sealed partial class Ext2Superblock : Superblock
         inodeCount = Get32(super, Super.Inodes);
         reservedBlocks = Get32(super, Super.ReservedBlocks);
         firstInode = dynamic ? Get32(super, Super.FirstInode) : FirstInodeOfRevision0;
+        hasSparseCopies = (readOnly & ReadOnlySparseSuper) != 0;
         hasFileType = (incompat & IncompatFileType) != 0;
         cleanOnDisk = (Get16(super, Super.State) & StateValid) != 0;
         // A bitmap is one block; a table entry does not cross blocks; all blocks lie on the disk.

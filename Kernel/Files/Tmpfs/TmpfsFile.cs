@@ -102,6 +102,11 @@ internal sealed class TmpfsFile : OpenFile
             area.Flags &= ~VmFlags.MayWrite;                 // mprotect shall not make it writable later
         }
         area.Operations = inode.Caches.MapOperations;
+        if (inode.Segment is { } segment)
+        {
+            area.Operations = segment.Table.MapOperations;
+            segment.Attached();
+        }
         TouchAtime.Touch(Path);
         return Errno.None;
     }

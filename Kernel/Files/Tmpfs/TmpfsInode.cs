@@ -23,6 +23,9 @@ internal sealed class TmpfsInode : Inode
     public bool HasRoomFor(ulong pages) => superblock.HasRoomFor(pages);
     public override ReadOnlySpan<byte> LinkText => linkText;
 
+    /// <summary>The System V segment whose memory this is; null for files.</summary>
+    internal SharedSegment? Segment;
+
     /// <summary>What <c>memfd_create</c> and F_ADD_SEALS forbid.</summary>
     public FileSeals Seals { get; set; }
 

@@ -11,6 +11,9 @@ internal sealed class DiskMapOperations(PageCache cache) : FileMapOperations(cac
     public override PageFaultResult PageMkwrite(ref VmFault fault)
     {
         AddressSpace mapping = fault.Area.File!.Mapping!;
+        // Who makes pages dirty faster than the disk takes them writes his own first. Linux: balance_dirty_pages.
+        if (mapping.Cache.DirtyPages.Value > mapping.Cache.DirtyLimit)
+            mapping.WriteDirtyPages(0, ulong.MaxValue);
         Core.Errno error = mapping.PrepareSharedWrite(fault.PageIndex);
         if (error == Core.Errno.ENOMEM)
             return PageFaultResult.OutOfMemory;

@@ -34,6 +34,9 @@ internal sealed class PageCache
     /// <summary>Those that wait to be written to a disk. "Dirty".</summary>
     public PageCount DirtyPages => new((ulong)_dirtyPages);
 
+    /// <summary>From how many dirty pages on writers write their own. Linux: <c>dirty_ratio</c>, 20 % of memory.</summary>
+    public ulong DirtyLimit => Frames.TotalFrames.Value / 5;
+
     internal void CountPages(bool isShmem, long change)
     {
         Interlocked.Add(ref _filePages, change);

@@ -1,0 +1,135 @@
+using System;
+using NanoVm.Core;
+using NanoVm.Core.Sync;
+using NanoVm.Memory.Mapping;
+using NanoVm.Memory.Physical;
+
+namespace NanoVm.Files.Tmpfs;
+
+/// <summary>All System V shared memory segments.</summary>
+/// <remarks>Linux: <c>ipc_ids</c> of <c>ipc/shm.c</c>. A table by slot that grows; an identifier is slot + 32768 × sequence, so that a stale one is noticed.</remarks>
+internal sealed class SharedSegments
+{
+    /// <summary>Linux: <c>SHMMNI</c>.</summary>
+    public const int Maximum = 4096;
+
+    private const int SlotsPerSequence = 32768;
+
+    private readonly Vfs vfs;
+    private readonly ObjectCache<SharedSegment> objects;
+    private SharedSegment?[] slots;
+    private int sequence;
+
+    /// <summary>Linux: <c>shm_ids.rwsem</c>.</summary>
+    public Mutex Lock;
+
+    public SharedSegments(Vfs vfs, PageCache cache)
+    {
+        this.vfs = vfs;
+        objects = new ObjectCache<SharedSegment>(cache.Memory, "shmid_kernel"u8);
+        slots = new SharedSegment?[16];
+        MapOperations = new SegmentMapOperations(cache);
+    }
+
+    public SegmentMapOperations MapOperations { get; }
+    public int Count { get; private set; }
+
+    /// <summary>Slots that may hold a segment.</summary>
+    public int SlotCount => slots.Length;
+
+    public SharedSegment? At(int slot) => (uint)slot < (uint)slots.Length ? slots[slot] : null;
+
+    /// <summary>The segment of an identifier, or null. Holds <see cref="Lock"/>.</summary>
+    public SharedSegment? Find(int identifier)
+        => identifier >= 0 && At(identifier % SlotsPerSequence) is { } segment && segment.Identifier == identifier ? segment : null;
+
+    /// <summary>The segment of a key, or null. Holds <see cref="Lock"/>. Segments are few: the table is looked through.</summary>
+    public SharedSegment? FindKey(int key)
+    {
+        foreach (SharedSegment? segment in slots)
+        {
+            if (segment is not null && segment.Key == key && !segment.IsRemoved)
+                return segment;
+        }
+        return null;
+    }
+
+    /// <summary>Makes a segment. Holds <see cref="Lock"/>.</summary>
+    /// <returns>ENOSPC when there are too many, ENOMEM.</returns>
+    public Result<SharedSegment> Make(TaskFiles who, int key, ulong bytes, uint mode)
+    {
+        if (Count >= Maximum)
+            return Errno.ENOSPC;
+        int slot = FreeSlot();
+        if (slot < 0)
+        {
+            slot = slots.Length;
+            if (!Grow())
+                return Errno.ENOMEM;
+        }
+        SharedSegment? segment = objects.Allocate();
+        if (segment is null)
+            return Errno.ENOMEM;
+        Span<byte> name = stackalloc byte[16];
+        var text = new TextWriter(name);
+        text.Text("SYSV"u8);
+        text.Hex((uint)key, 8);
+        Credentials credentials = who.Credentials;
+        if (!vfs.Shmem.Open(text.Written, bytes, 0x1FF, credentials.EffectiveUid, credentials.EffectiveGid).TryGet(out OpenFile file, out Errno error))
+        {
+            objects.Free(segment);
+            return error;
+        }
+        segment.Table = this;
+        segment.File = file;
+        segment.Key = key;
+        segment.Uid = segment.CreatorUid = credentials.EffectiveUid;
+        segment.Gid = segment.CreatorGid = credentials.EffectiveGid;
+        segment.Mode = mode & 0x1FF;
+        segment.Bytes = bytes;
+        segment.ChangeTime = vfs.Now.Seconds;
+        segment.CreatorProcess = who.ProcessNumber;
+        segment.Identifier = slot + SlotsPerSequence * (sequence++ % (int.MaxValue / SlotsPerSequence));
+        ((TmpfsInode)file.Inode).Segment = segment;
+        slots[slot] = segment;
+        Count++;
+        return segment;
+    }
+
+    /// <summary>Frees a removed segment that nobody maps or holds.</summary>
+    internal void FreeIfUnused(SharedSegment segment)
+    {
+        if (!segment.IsRemoved || segment.Attachments > 0 || segment.Holders > 0)
+            return;
+        slots[segment.Identifier % SlotsPerSequence] = null;
+        Count--;
+        OpenFile file = segment.File;
+        ((TmpfsInode)file.Inode).Segment = null;
+        objects.Free(segment);
+        file.Put();
+    }
+
+    private int FreeSlot()
+    {
+        for (int i = 0; i < slots.Length; i++)
+        {
+            if (slots[i] is null)
+                return i;
+        }
+        return -1;
+    }
+
+    private bool Grow()
+    {
+        SharedSegment?[]? larger = vfs.Arrays.Allocate<SharedSegment?>(slots.Length * 2);
+        if (larger is null)
+            return false;
+        for (int i = 0; i < slots.Length; i++)
+            larger[i] = slots[i];
+        // The first table lives from boot; only later ones are given back.
+        if (slots.Length > 16)
+            vfs.Arrays.Free(slots);
+        slots = larger;
+        return true;
+    }
+}
