@@ -177,7 +177,7 @@ internal sealed unsafe class Machine
     {
         if (chosen.IsEmpty)
             return;
-        var tests = new SelfTests(Terminal, Memory, PageCache);
+        var tests = new SelfTests(Terminal, Memory, PageCache, Timers, Features);
         tests.Run(chosen);
         ProcessFiles.SelfTestsRun = tests.Ran;
         ProcessFiles.SelfTestsFailed = tests.Failed;

@@ -19,12 +19,13 @@ internal sealed class SelfTests
     private readonly TestSuite[] _suites;
     private readonly TestContext _context = new();
 
-    public SelfTests(Uart16550 line, MemorySystem memory, PageCache cache)
+    public SelfTests(Uart16550 line, MemorySystem memory, PageCache cache, TimerQueue timers, in CpuFeatures features)
     {
         _line = line;
         _memory = memory;
         _suites =
         [
+            new ProcessorSuite(memory.Physical, timers, features),
             new StructureSuite(),
             new PhysicalSuite(memory.Physical),
             new MappingSuite(cache),
