@@ -112,6 +112,13 @@ public sealed class ContractTests
     }
 
     [Fact]
+    public void A_file_can_be_added_right_below_the_root()
+    {
+        using var scratch = new Scratch();
+        Assert.Equal("top", Guest.Shell("cat /top.txt", 120, "--add", scratch.Write("f", "top") + ":/top.txt").Text);
+    }
+
+    [Fact]
     public void An_added_file_replaces_the_guests_own()
     {
         using var scratch = new Scratch();

@@ -78,7 +78,7 @@ overlay_own_path() {
 
 # overlay_folder GUEST: makes the guest's folder GUEST. Refuses to go through a link that was brought, which may lead out to the host.
 overlay_folder() {
-  [ "$(realpath -m "$overlay$1")" = "$(realpath "$overlay")$(realpath -ms "$1")" ] || refuse "--add: '$1' leads through a link"
+  [ "$1" = / ] || [ "$(realpath -m "$overlay$1")" = "$(realpath "$overlay")$(realpath -ms "$1")" ] || refuse "--add: '$1' leads through a link"
   mkdir -p "$overlay$1"
 }
 
