@@ -1,0 +1,473 @@
+using System;
+using static NanoVm.User.Ktap;
+using static NanoVm.User.Suites.Linux;
+
+namespace NanoVm.User.Suites.Channels;
+
+/// <summary>What carries bytes between processes, and waiting for it: pipes, FIFOs, events, epoll, poll, sockets, pseudo terminals.</summary>
+internal static unsafe class Program
+{
+    private const int ReadWrite = 2, NonBlocking = 0x800, Direct = 0x4000, NoTerminal = 0x100;
+    private const short In = 1, Out = 4, Err = 8, Hup = 0x10, Nval = 0x20;
+
+    public static int Main()
+    {
+        int* ignore = stackalloc int[38];
+        new Span<int>(ignore, 38).Clear();
+        ignore[0] = 1;                                       // SIG_IGN for SIGPIPE
+        Syscall.Call(13, Signal.Pipe, (nint)ignore, 0, 8);
+        return Run(
+            new("A pipe takes 64 KiB and no byte more", &PipeCapacity),
+            new("A write of PIPE_BUF bytes is whole or not at all", &PipeAtomic),
+            new("A pipe's size can be changed while its contents fit", &PipeResize),
+            new("A packet pipe keeps packets apart", &PipePackets),
+            new("A pipe without readers refuses writes", &PipeBroken),
+            new("Opening a FIFO for writing finds no reader", &FifoOpen),
+            new("poll tells of both ends of a pipe", &PollPipe),
+            new("poll tells of descriptors that are not open", &PollBad),
+            new("select writes back the time that is left", &SelectTime),
+            new("An event counter sums up and is taken at once", &EventCounter),
+            new("An event semaphore gives one at a time", &EventSemaphore),
+            new("Level, edge and one-shot epoll differ as they should", &EpollModes),
+            new("epoll refuses what cannot be watched", &EpollRefuses),
+            new("A closed file leaves its epoll", &EpollForgets),
+            new("A stream socket pair carries bytes and ends", &StreamPair),
+            new("A datagram keeps its borders", &Datagrams),
+            new("A descriptor travels through a socket", &DescriptorPassing),
+            new("A listener hands out connections", &Listening),
+            new("Other families are refused", &OtherFamilies),
+            new("A terminal edits lines", &LineEditing),
+            new("A terminal in raw mode waits for VMIN bytes", &RawMode),
+            new("The end-of-file character ends a read and no more", &EndOfFile),
+            new("A terminal translates what it prints", &OutputProcessing),
+            new("A window has the size that it was given", &WindowSize));
+    }
+
+    private static int Pipe2(int* ends, int flags) => (int)Syscall.Call(293, (nint)ends, flags);
+
+    private static int Poll(int file, short events, out short found)
+    {
+        ulong entry = (uint)file | (ulong)(ushort)events << 32;
+        int ready = (int)Syscall.Call(7, (nint)(&entry), 1, 0);
+        found = (short)(entry >> 48);
+        return ready;
+    }
+
+    private static void PipeCapacity()
+    {
+        int* p = stackalloc int[2];
+        Equal(0, Pipe2(p, NonBlocking));
+        nint block = Mmap(0, 70_000, Protection.ReadWrite, Map.PrivateAnonymous);
+        Equal(65_536, Linux.Write(p[1], (void*)block, 70_000));
+        Equal(Errno.TryAgain, Linux.Write(p[1], (void*)block, 1));
+        int count;
+        Equal(0, Syscall.Call(16, p[0], 0x541B, (nint)(&count)));
+        Equal(65_536, count);
+        Munmap(block, 70_000);
+        Close(p[0]);
+        Close(p[1]);
+    }
+
+    private static void PipeAtomic()
+    {
+        int* p = stackalloc int[2];
+        Pipe2(p, NonBlocking);
+        nint block = Mmap(0, 70_000, Protection.ReadWrite, Map.PrivateAnonymous);
+        Equal(65_536, Linux.Write(p[1], (void*)block, 65_536));
+        Equal(100, Linux.Read(p[0], (void*)block, 100));
+        Equal(Errno.TryAgain, Linux.Write(p[1], (void*)block, 4096));
+        Munmap(block, 70_000);
+        Close(p[0]);
+        Close(p[1]);
+    }
+
+    private static void PipeResize()
+    {
+        int* p = stackalloc int[2];
+        Pipe2(p, NonBlocking);
+        Equal(65_536, Syscall.Call(72, p[0], 1032));
+        Equal(8192, Syscall.Call(72, p[0], 1031, 5000));
+        nint block = Mmap(0, 8192, Protection.ReadWrite, Map.PrivateAnonymous);
+        Equal(8192, Linux.Write(p[1], (void*)block, 8192));
+        Equal(-16, Syscall.Call(72, p[0], 1031, 4096));      // EBUSY
+        Munmap(block, 8192);
+        Close(p[0]);
+        Close(p[1]);
+    }
+
+    private static void PipePackets()
+    {
+        int* p = stackalloc int[2];
+        Pipe2(p, Direct);
+        byte* b = stackalloc byte[8];
+        Equal(3, Linux.Write(p[1], b, 3));
+        Equal(4, Linux.Write(p[1], b, 4));
+        Equal(2, Linux.Read(p[0], b, 2));
+        Equal(4, Linux.Read(p[0], b, 8));
+        Close(p[0]);
+        Close(p[1]);
+    }
+
+    private static void PipeBroken()
+    {
+        int* p = stackalloc int[2];
+        Pipe2(p, 0);
+        Close(p[0]);
+        byte b;
+        Equal(-32, Linux.Write(p[1], &b, 1));                // EPIPE
+        Check(Poll(p[1], Out, out short found) == 1 && (found & Err) != 0);
+        Close(p[1]);
+    }
+
+    private static void FifoOpen()
+    {
+        fixed (byte* path = "/tmp/suite-fifo"u8)
+        {
+            Unlink("/tmp/suite-fifo"u8);
+            Equal(0, Syscall.Call(133, (nint)path, 0x1180));
+            Equal(-6, Open("/tmp/suite-fifo"u8, 1 | NonBlocking));    // ENXIO
+            int reader = Open("/tmp/suite-fifo"u8, NonBlocking);
+            Check(reader >= 0);
+            byte b = 9;
+            Equal(0, Linux.Read(reader, &b, 1));
+            int writer = Open("/tmp/suite-fifo"u8, 1);
+            Equal(Errno.TryAgain, Linux.Read(reader, &b, 1));
+            Equal(1, Linux.Write(writer, &b, 1));
+            Close(writer);
+            Check(Poll(reader, In, out short found) == 1 && found == (In | Hup));
+            Close(reader);
+            Unlink("/tmp/suite-fifo"u8);
+        }
+    }
+
+    private static void PollPipe()
+    {
+        int* p = stackalloc int[2];
+        Pipe2(p, 0);
+        Equal(0, Poll(p[0], In, out _));
+        Check(Poll(p[1], Out, out short found) == 1 && found == Out);
+        byte b;
+        Linux.Write(p[1], &b, 1);
+        Check(Poll(p[0], In, out found) == 1 && found == In);
+        Close(p[1]);
+        Check(Poll(p[0], In, out found) == 1 && found == (In | Hup));
+        Close(p[0]);
+    }
+
+    private static void PollBad()
+    {
+        Check(Poll(999, In, out short found) == 1 && found == Nval);
+        Equal(0, Poll(-1, In, out _));
+    }
+
+    private static void SelectTime()
+    {
+        long* time = stackalloc long[2];
+        time[0] = 0;
+        time[1] = 20_000;
+        Equal(0, Syscall.Call(23, 0, 0, 0, 0, (nint)time));
+        Check(time[0] == 0 && time[1] == 0);
+        int* p = stackalloc int[2];
+        Pipe2(p, 0);
+        ulong* set = stackalloc ulong[16];
+        new Span<ulong>(set, 16).Clear();
+        set[p[1] >> 6] |= 1UL << (p[1] & 63);
+        time[0] = 5;
+        Equal(1, Syscall.Call(23, p[1] + 1, 0, (nint)set, 0, (nint)time));
+        Check(time[0] is 4 or 5 && set[p[1] >> 6] == 1UL << (p[1] & 63));
+        Close(p[0]);
+        Close(p[1]);
+    }
+
+    private static void EventCounter()
+    {
+        int file = (int)Syscall.Call(290, 3, NonBlocking);
+        ulong value;
+        Equal(8, Linux.Read(file, &value, 8));
+        Equal(3, (long)value);
+        Equal(Errno.TryAgain, Linux.Read(file, &value, 8));
+        value = ulong.MaxValue;
+        Equal(Errno.Invalid, Linux.Write(file, &value, 8));
+        value = ulong.MaxValue - 1;
+        Equal(8, Linux.Write(file, &value, 8));
+        value = 1;
+        Equal(Errno.TryAgain, Linux.Write(file, &value, 8));
+        Close(file);
+    }
+
+    private static void EventSemaphore()
+    {
+        int file = (int)Syscall.Call(290, 2, NonBlocking | 1);
+        ulong value;
+        Equal(8, Linux.Read(file, &value, 8));
+        Equal(1, (long)value);
+        Equal(8, Linux.Read(file, &value, 8));
+        Equal(Errno.TryAgain, Linux.Read(file, &value, 8));
+        Close(file);
+    }
+
+    private static int Control(int epoll, int operation, int file, uint events)
+    {
+        byte* record = stackalloc byte[12];
+        *(uint*)record = events;
+        *(ulong*)(record + 4) = 77;
+        return (int)Syscall.Call(233, epoll, operation, file, (nint)record);
+    }
+
+    private static int Wait(int epoll)
+    {
+        byte* records = stackalloc byte[48];
+        return (int)Syscall.Call(232, epoll, (nint)records, 4, 0);
+    }
+
+    private static void EpollModes()
+    {
+        int epoll = (int)Syscall.Call(291, 0);
+        int file = (int)Syscall.Call(290, 1, NonBlocking);
+        Equal(0, Control(epoll, 1, file, 1));
+        Check(Wait(epoll) == 1 && Wait(epoll) == 1);         // level: as long as it is so
+        Equal(0, Control(epoll, 3, file, 1 | 1u << 31));
+        Check(Wait(epoll) == 1 && Wait(epoll) == 0);         // edge: when it becomes so
+        ulong value = 1;
+        Linux.Write(file, &value, 8);
+        Equal(1, Wait(epoll));
+        Equal(0, Control(epoll, 3, file, 1 | 1u << 30));
+        Check(Wait(epoll) == 1 && Wait(epoll) == 0);         // one shot: once
+        Linux.Write(file, &value, 8);
+        Equal(0, Wait(epoll));
+        Close(file);
+        Close(epoll);
+    }
+
+    private static void EpollRefuses()
+    {
+        int epoll = (int)Syscall.Call(291, 0);
+        int inner = (int)Syscall.Call(291, 0);
+        Equal(Errno.Invalid, Control(epoll, 1, epoll, 1));
+        Equal(0, Control(epoll, 1, inner, 1));
+        Equal(Errno.Loop, Control(inner, 1, epoll, 1));
+        Equal(Errno.Exists, Control(epoll, 1, inner, 1));
+        Equal(Errno.BadDescriptor, Control(epoll, 1, 999, 1));
+        int folder = Open("/"u8, 0);
+        Equal(Errno.NotPermitted, Control(epoll, 1, folder, 1));
+        Equal(Errno.NoEntry, Control(inner, 2, epoll, 1));
+        Close(folder);
+        Close(inner);
+        Close(epoll);
+    }
+
+    private static void EpollForgets()
+    {
+        int epoll = (int)Syscall.Call(291, 0);
+        int file = (int)Syscall.Call(290, 1, 0);
+        Equal(0, Control(epoll, 1, file, 1));
+        Equal(1, Wait(epoll));
+        Close(file);
+        Equal(0, Wait(epoll));
+        Close(epoll);
+    }
+
+    private static int SocketPair(int kind, int* ends) => (int)Syscall.Call(53, 1, kind, 0, (nint)ends);
+
+    private static void StreamPair()
+    {
+        int* s = stackalloc int[2];
+        Equal(0, SocketPair(1, s));
+        byte* b = stackalloc byte[16];
+        Equal(5, Linux.Write(s[0], b, 5));
+        Equal(3, Syscall.Call(45, s[1], (nint)b, 3, 2));     // MSG_PEEK
+        Equal(5, Linux.Read(s[1], b, 16));
+        Equal(Errno.TryAgain, Syscall.Call(45, s[1], (nint)b, 16, 0x40));
+        Equal(0, Syscall.Call(48, s[0], 1));
+        Equal(0, Linux.Read(s[1], b, 16));
+        Equal(-32, Linux.Write(s[0], b, 1));
+        Close(s[1]);
+        Close(s[0]);
+    }
+
+    private static void Datagrams()
+    {
+        int* s = stackalloc int[2];
+        Equal(0, SocketPair(2 | NonBlocking, s));
+        byte* b = stackalloc byte[16];
+        Linux.Write(s[0], b, 3);
+        Linux.Write(s[0], b, 0);
+        Linux.Write(s[0], b, 7);
+        Equal(3, Syscall.Call(45, s[1], (nint)b, 2, 0x20));  // MSG_TRUNC: the whole length
+        Equal(0, Linux.Read(s[1], b, 16));
+        Equal(7, Linux.Read(s[1], b, 16));
+        Equal(Errno.TryAgain, Linux.Read(s[1], b, 16));
+        Close(s[1]);
+        Equal(-111, Linux.Write(s[0], b, 1));                // ECONNREFUSED
+        Close(s[0]);
+    }
+
+    private static void DescriptorPassing()
+    {
+        int* s = stackalloc int[2];
+        int* p = stackalloc int[2];
+        SocketPair(1, s);
+        Pipe2(p, 0);
+        byte b = 1;
+        nint* vector = stackalloc nint[2];
+        vector[0] = (nint)(&b);
+        vector[1] = 1;
+        byte* control = stackalloc byte[24];
+        *(ulong*)control = 20;
+        *(int*)(control + 8) = 1;
+        *(int*)(control + 12) = 1;
+        *(int*)(control + 16) = p[1];
+        nint* header = stackalloc nint[7];
+        new Span<nint>(header, 7).Clear();
+        header[2] = (nint)vector;
+        header[3] = 1;
+        header[4] = (nint)control;
+        header[5] = 24;
+        Equal(1, Syscall.Call(46, s[0], (nint)header, 0));
+        new Span<byte>(control, 24).Clear();
+        Equal(1, Syscall.Call(47, s[1], (nint)header, 0));
+        int got = *(int*)(control + 16);
+        Check(*(ulong*)control == 20 && got > p[1]);
+        Equal(1, Linux.Write(got, &b, 1));
+        Equal(1, Linux.Read(p[0], &b, 1));
+        Close(got);
+        Close(p[0]);
+        Close(p[1]);
+        Close(s[0]);
+        Close(s[1]);
+    }
+
+    private static void Listening()
+    {
+        byte* name = stackalloc byte[8];
+        new Span<byte>(name, 8).Clear();
+        name[0] = 1;                                         // AF_UNIX, an abstract name
+        name[3] = (byte)'c';
+        *(int*)(name + 4) = GetPid();
+        int listener = (int)Syscall.Call(41, 1, 1, 0);
+        int client = (int)Syscall.Call(41, 1, 1, 0);
+        Equal(Errno.Invalid, Syscall.Call(50, listener, 4));
+        Equal(0, Syscall.Call(49, listener, (nint)name, 8));
+        Equal(-111, Syscall.Call(42, client, (nint)name, 8));
+        Equal(0, Syscall.Call(50, listener, 4));
+        Equal(0, Syscall.Call(42, client, (nint)name, 8));
+        Equal(-106, Syscall.Call(42, client, (nint)name, 8));         // EISCONN
+        int accepted = (int)Syscall.Call(288, listener, 0, 0, 0);
+        Check(accepted >= 0);
+        byte b;
+        Equal(1, Linux.Write(client, &b, 1));
+        Equal(1, Linux.Read(accepted, &b, 1));
+        Close(client);
+        Equal(0, Linux.Read(accepted, &b, 1));
+        Close(accepted);
+        Close(listener);
+    }
+
+    private static void OtherFamilies()
+    {
+        Equal(-97, Syscall.Call(41, 99, 1, 0));              // EAFNOSUPPORT
+        Equal(-93, Syscall.Call(41, 1, 1, 7));               // EPROTONOSUPPORT
+        Equal(Errno.Invalid, Syscall.Call(41, 1, 15, 0));
+    }
+
+    // ---- Terminals -----------------------------------------------------------------------------------------------------------------
+
+    private static void OpenTerminal(out int master, out int slave)
+    {
+        master = Open("/dev/ptmx"u8, ReadWrite | NoTerminal | NonBlocking);
+        int zero = 0;
+        Syscall.Call(16, master, 0x40045431, (nint)(&zero));
+        slave = (int)Syscall.Call(16, master, 0x5441, ReadWrite | NoTerminal);
+        Check(master >= 0 && slave >= 0);
+    }
+
+    private static void Type(int master, ReadOnlySpan<byte> text)
+    {
+        fixed (byte* p = text)
+            Equal(text.Length, Linux.Write(master, p, text.Length));
+        long* pause = stackalloc long[2];                    // Linux hands typed bytes on in its own time
+        pause[0] = 0;
+        pause[1] = 20_000_000;
+        Syscall.Call(35, (nint)pause, 0);
+    }
+
+    private static bool Reads(int file, ReadOnlySpan<byte> wanted)
+    {
+        Span<byte> back = stackalloc byte[64];
+        fixed (byte* p = back)
+        {
+            nint got = Linux.Read(file, p, 64);
+            return got >= 0 && back.Slice(0, (int)got).SequenceEqual(wanted);
+        }
+    }
+
+    private static void LineEditing()
+    {
+        OpenTerminal(out int master, out int slave);
+        Type(master, "ab\u007fc\n"u8);
+        Check(Reads(slave, "ac\n"u8));
+        Check(Reads(master, "ab\b \bc\r\n"u8));
+        Type(master, "one two\u0017\u0015x\n"u8);            // a word, then the line is erased
+        Check(Reads(slave, "x\n"u8));
+        Close(slave);
+        Close(master);
+    }
+
+    private static void RawMode()
+    {
+        OpenTerminal(out int master, out int slave);
+        byte* settings = stackalloc byte[60];
+        Equal(0, Syscall.Call(16, slave, 0x5401, (nint)settings));
+        *(uint*)(settings + 12) &= ~(2u | 8u);               // ICANON, ECHO
+        settings[17 + 6] = 3;                                // VMIN
+        settings[17 + 5] = 1;                                // VTIME: a pause of a tenth of a second ends it
+        Equal(0, Syscall.Call(16, slave, 0x5402, (nint)settings));
+        Type(master, "12345"u8);
+        Check(Reads(slave, "12345"u8));
+        Type(master, "67"u8);
+        Check(Reads(slave, "67"u8));
+        settings[17 + 6] = 0;
+        settings[17 + 5] = 0;
+        Syscall.Call(16, slave, 0x5402, (nint)settings);
+        Check(Reads(slave, ""u8));
+        Close(slave);
+        Close(master);
+    }
+
+    private static void EndOfFile()
+    {
+        OpenTerminal(out int master, out int slave);
+        Type(master, "no newline\u0004"u8);
+        Check(Reads(slave, "no newline"u8));
+        Type(master, "\u0004next\n"u8);
+        Check(Reads(slave, ""u8));
+        Check(Reads(slave, "next\n"u8));
+        Close(slave);
+        Close(master);
+    }
+
+    private static void OutputProcessing()
+    {
+        OpenTerminal(out int master, out int slave);
+        fixed (byte* text = "a\nb"u8)
+            Equal(3, Linux.Write(slave, text, 3));
+        Type(master, ""u8);
+        Check(Reads(master, "a\r\nb"u8));
+        Close(slave);
+        byte b;
+        Equal(-5, Linux.Read(master, &b, 1));                // EIO: nobody has the other side open
+        Close(master);
+    }
+
+    private static void WindowSize()
+    {
+        OpenTerminal(out int master, out int slave);
+        ulong size = 30 | 90UL << 16;
+        Equal(0, Syscall.Call(16, master, 0x5414, (nint)(&size)));
+        size = 0;
+        Equal(0, Syscall.Call(16, slave, 0x5413, (nint)(&size)));
+        Equal(30 | 90L << 16, (long)size);
+        Close(slave);
+        Close(master);
+    }
+}
