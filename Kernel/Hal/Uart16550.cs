@@ -42,6 +42,9 @@ internal sealed class Uart16550 : InterruptHandler
     private const byte NoInterruptPending = 1;
     private const int FifoBytes = 16;
 
+    /// <summary>How often the line must be found silent before nobody is thought to type.</summary>
+    private const int QuietPolls = 500;
+
     private const int ReceiveCapacity = 16 * 1024;
     private const int TransmitCapacity = 16 * 1024;
 
@@ -68,7 +71,15 @@ internal sealed class Uart16550 : InterruptHandler
         Cpu.Out8(port, 1);
         Cpu.Out8((ushort)(port + 1), 0);
         Cpu.Out8((ushort)(port + LineControl), 0x03);        // 8 bits, no parity, one stop bit
-        Cpu.Out8((ushort)(port + FifoControl), 0x81);        // FIFOs on, not cleared: what was typed before boot is kept
+        // Turning the FIFOs on clears them: what was typed before, byte by byte as the sender finds room, is read first.
+        for (int quiet = 0; quiet < QuietPolls && _receivedTail < ReceiveCapacity - 1; quiet++)
+        {
+            ulong before = _receivedTail;
+            Receive();
+            if (_receivedTail != before)
+                quiet = 0;
+        }
+        Cpu.Out8((ushort)(port + FifoControl), 0x81);
         Cpu.Out8((ushort)(port + ModemControl), 0x0b);       // DTR, RTS, and OUT2, which lets the interrupt through
     }
 
