@@ -19,8 +19,12 @@ internal sealed class MountsFile : TaskPage
     {
         if (task.Fs is not { } fs)
             return Errno.EINVAL;
-        PathRef root = fs.Root;
-        for (Mount? mount = fs.Vfs.Mounts.First; mount is not null; mount = mount.Next)
+        // A long path may need memory, and finding that may sleep: neither the tree nor the place may go meanwhile.
+        _ = fs.Get();
+        Vfs vfs = fs.Vfs;
+        PathRef root = fs.Root.Get();
+        vfs.MountLock.Lock();
+        for (Mount? mount = vfs.Mounts.First; mount is not null; mount = mount.Next)
         {
             if (!IsBelow(mount, root))
                 continue;
@@ -29,6 +33,9 @@ internal sealed class MountsFile : TaskPage
             else
                 Line(ref w, mount, root);
         }
+        vfs.MountLock.Unlock();
+        root.Put();
+        fs.Put();
         return Errno.None;
     }
 
