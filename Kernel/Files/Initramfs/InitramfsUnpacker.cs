@@ -39,8 +39,13 @@ internal ref struct InitramfsUnpacker
     /// <param name="count">Entries that are there now.</param>
     /// <returns>EINVAL when the bytes are damaged, ENOMEM, ENOSPC: what was unpacked before stays.</returns>
     public static Errno Unpack(Vfs vfs, ReadOnlySpan<byte> bytes, out int count)
+        => Unpack(vfs, (TmpfsSuperblock)vfs.Mounts.Root.Superblock, bytes, out count);
+
+    /// <summary>Unpacks into any tmpfs.</summary>
+    /// <inheritdoc cref="Unpack(Vfs, ReadOnlySpan{byte}, out int)"/>
+    public static Errno Unpack(Vfs vfs, TmpfsSuperblock superblock, ReadOnlySpan<byte> bytes, out int count)
     {
-        var unpacker = new InitramfsUnpacker(vfs, (TmpfsSuperblock)vfs.Mounts.Root.Superblock);
+        var unpacker = new InitramfsUnpacker(vfs, superblock);
         Errno error = unpacker.UnpackAll(bytes);
         unpacker.ForgetLinks();
         count = unpacker.Count;
