@@ -3,6 +3,7 @@ using NanoVm.Core;
 using NanoVm.Files;
 using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Virtual;
+using NanoVm.Tasks;
 
 namespace NanoVm.Syscalls;
 
@@ -26,6 +27,7 @@ internal static unsafe class MemorySyscalls
         table.Add(151, "mlockall"u8, &MlockAll);
         table.Add(152, "munlockall"u8, &MunlockAll);
         table.Add(216, "remap_file_pages"u8, &RemapFilePages);
+        table.Add(323, "userfaultfd"u8, &Userfaultfd);
         table.Add(325, "mlock2"u8, &Mlock2);
         table.Add(329, "pkey_mprotect"u8, &PkeyMprotect);
         table.Add(330, "pkey_alloc"u8, &PkeyAlloc);
@@ -194,6 +196,25 @@ internal static unsafe class MemorySyscalls
     private static SysResult MlockAll(ref SyscallArguments a) => MmOf(ref a).MlockAll((LockAllFlags)a.UInt0);
 
     private static SysResult MunlockAll(ref SyscallArguments a) => MmOf(ref a).MunlockAll();
+
+    /// <summary>man 2 userfaultfd. As with Linux's default, faults inside system calls are only for the privileged.</summary>
+    private static SysResult Userfaultfd(ref SyscallArguments a)
+    {
+        const uint userModeOnly = 1;
+        uint flags = a.UInt0;
+        Task task = a.Task;
+        if ((flags & userModeOnly) == 0 && !task.Credentials.Has(Capability.SysPtrace))
+            return Errno.EPERM;
+        if ((flags & ~(userModeOnly | (uint)OpenFlags.CloseOnExec | (uint)OpenFlags.NonBlocking)) != 0)
+            return Errno.EINVAL;
+        Result<OpenFile> made = NanoVm.Files.Userfault.UserfaultFile.Create(task.Fs.Vfs.Io, task, (flags & userModeOnly) != 0, (OpenFlags)flags);
+        if (!made.TryGet(out OpenFile file, out Errno error))
+            return error;
+        Result<int> fd = task.Files.Add(task, file, (flags & (uint)OpenFlags.CloseOnExec) != 0 ? CloseOnExec.Yes : CloseOnExec.No);
+        if (!fd.IsOk)
+            file.Put();
+        return fd;
+    }
 
     private static SysResult RemapFilePages(ref SyscallArguments a)
     {

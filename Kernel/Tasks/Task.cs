@@ -22,6 +22,8 @@ internal sealed unsafe class Task : TaskFiles
     /// <summary>The machine's task system; every task reaches what is shared by all of them through it.</summary>
     public TaskSystem System = null!;
 
+    public override int ThreadId => Pid;
+
     /// <summary>Thread number (what <c>gettid</c> answers); 0 for idle.</summary>
     public int Pid;
 

@@ -15,6 +15,8 @@ internal sealed partial class MmStruct
     private PageFaultResult DoAnonymousPage(ref VmFault fault)
     {
         VmArea area = fault.Area;
+        if ((area.Flags & VmFlags.UserfaultMissing) != 0)
+            return HandleUserfault(ref fault, 0);
         if (!fault.IsWrite)
         {
             MapZeroPage(ref fault);

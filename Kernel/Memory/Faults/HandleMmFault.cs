@@ -30,6 +30,7 @@ internal sealed partial class MmStruct
         fault.Mm = this;
         fault.Area = area;
         fault.Address = address.PageDown();
+        fault.Exact = address;
         fault.Flags = flags;
 
         PageFaultResult result = HandlePteFault(ref fault);

@@ -49,6 +49,12 @@ internal static class PageFaultHandler
         // A kernel access outside the copies with an exception entry would find the lock taken by this very thread: refused by the caller.
         mm.MmapLock.ReadLock();
         PageFaultResult result = Resolve(mm, address, code);
+        if (result == PageFaultResult.Retry)
+        {
+            // The lock is released already. A killed task must not fault again and again inside a copy: that ends with EFAULT.
+            return !fromUser && task.FatalSignalPending ? PageFaultResult.KernelFixup : PageFaultResult.Handled;
+        }
+
         mm.MmapLock.ReadUnlock();
         if (result == PageFaultResult.Handled)
             return result;
@@ -69,7 +75,7 @@ internal static class PageFaultHandler
         if (IsForbidden(area, code))
             return PageFaultResult.SegvAccerr;
 
-        FaultFlags flags = (FaultFlags)((uint)(code & PageFaultCode.Write) >> 1) | (FaultFlags)(uint)(code & PageFaultCode.User);
+        FaultFlags flags = (FaultFlags)((uint)(code & PageFaultCode.Write) >> 1) | (FaultFlags)(uint)(code & PageFaultCode.User) | FaultFlags.AllowRetry;
         return mm.HandleMmFault(area, address, flags);
     }
 

@@ -10,6 +10,9 @@ internal enum PageFaultResult
     /// <summary>From <see cref="Virtual.VmOperations.Fault"/> only: the entry has been set already. Linux: <c>VM_FAULT_NOPAGE</c>.</summary>
     Installed,
 
+    /// <summary>Waited for a program's answer (userfaultfd); the mm's lock is released, the access shall be tried again. Linux: <c>VM_FAULT_RETRY</c>.</summary>
+    Retry,
+
     /// <summary>SIGSEGV, <c>SEGV_MAPERR</c>: no area there.</summary>
     SegvMaperr,
 
@@ -48,4 +51,6 @@ internal enum FaultFlags : uint
     Force = 16,
     /// <summary>Do not count it as the task's fault.</summary>
     Uncounted = 32,
+    /// <summary>The handler may release the mm's lock and answer <see cref="PageFaultResult.Retry"/>.</summary>
+    AllowRetry = 64,
 }

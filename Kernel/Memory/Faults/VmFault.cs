@@ -13,6 +13,9 @@ internal ref struct VmFault
     /// <summary>The start of the page that was touched.</summary>
     public VirtAddr Address;
 
+    /// <summary>The byte that was touched.</summary>
+    public VirtAddr Exact;
+
     public FaultFlags Flags;
 
     /// <summary>The page of the file behind <see cref="Address"/>. Linux: <c>pgoff</c>.</summary>

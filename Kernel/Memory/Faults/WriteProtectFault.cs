@@ -24,6 +24,8 @@ internal sealed partial class MmStruct
             return WpShared(ref fault);
 
         Pte original = fault.Original;
+        if (original.Has(PteFlags.UserfaultWriteProtect) && (fault.Area.Flags & VmFlags.UserfaultWriteProtect) != 0)
+            return HandleUserfault(ref fault, UserfaultContext.FaultWriteProtect);
         if (!original.IsSpecial)
         {
             bool enabled = PageTableLock.AcquireRaw();

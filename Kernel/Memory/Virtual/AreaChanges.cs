@@ -36,6 +36,13 @@ internal sealed partial class MmStruct
         area.File?.Get();
         area.Operations = original.Operations;
         area.PrivateData = original.PrivateData;
+        // A fork's child is not watched: the program knows nothing of it.
+        if (ReferenceEquals(mm, original.Mm))
+        {
+            area.Userfault = original.Userfault;
+            area.Userfault?.Get();
+        }
+
         return area;
     }
 
@@ -50,6 +57,8 @@ internal sealed partial class MmStruct
         area.File = null;
         area.Operations = null;
         area.PrivateData = null;
+        area.Userfault?.Put();
+        area.Userfault = null;
         file?.Put();
         System.Areas.Free(area);
     }

@@ -75,7 +75,8 @@ internal sealed partial class MmStruct
             }
 
             // The child has not touched it yet; a shared page's changes are the parent's to write back.
-            target[i] = entry.Without(cow ? PteFlags.Accessed : PteFlags.Accessed | PteFlags.Dirty);
+            const PteFlags parentsOwn = PteFlags.Accessed | PteFlags.UserfaultWriteProtect;
+            target[i] = entry.Without(cow ? parentsOwn : parentsOwn | PteFlags.Dirty);
         }
 
         PageTableLock.ReleaseRaw(enabled);

@@ -31,6 +31,8 @@ internal sealed partial class MemorySystem
     public readonly ObjectCache<VmArea> Areas;
     public readonly ObjectCache<AnonVma> AnonVmas;
     public readonly ObjectCache<AnonVmaChain> AnonVmaChains;
+    public readonly ObjectCache<Faults.UserfaultContext> UserfaultContexts;
+    public readonly ObjectCache<Faults.UserfaultWaiter> UserfaultWaiters;
 
     /// <summary>Where the files behind shared anonymous memory come from; installed by <c>Kernel.cs</c>. Null: there are none yet.</summary>
     public SharedMemorySource? SharedMemory;
@@ -106,6 +108,8 @@ internal sealed partial class MemorySystem
         Areas = new ObjectCache<VmArea>(physical, "vm_area_struct"u8);
         AnonVmas = new ObjectCache<AnonVma>(physical, "anon_vma"u8);
         AnonVmaChains = new ObjectCache<AnonVmaChain>(physical, "anon_vma_chain"u8);
+        UserfaultContexts = new ObjectCache<Faults.UserfaultContext>(physical, "userfaultfd_ctx_cache"u8);
+        UserfaultWaiters = new ObjectCache<Faults.UserfaultWaiter>(physical, "userfaultfd_wait"u8);
         if (Frames.Allocate(0, AllocationFlags.Zeroed, out ZeroPage) != Errno.None)
             Panic.Now("no frame for the zero page"u8);
         InitMm = MmStruct.CreateInitMm(this, kernelRoot);

@@ -165,8 +165,12 @@ internal sealed partial class MmStruct
     /// </summary>
     /// <returns><see cref="Errno.ENOMEM"/>: too many areas, or no memory. A cut at the start may have been made; it changes no meaning.</returns>
     private Errno ApplyFlags(ref VmArea? previous, VmArea area, PageRange part, VmFlags flags, out VmArea covering)
+        => ApplyFlags(ref previous, area, part, flags, area.Userfault, out covering);
+
+    private Errno ApplyFlags(ref VmArea? previous, VmArea area, PageRange part, VmFlags flags, Faults.UserfaultContext? userfault, out VmArea covering)
     {
         AreaAttributes wanted = AreaAttributes.Of(area, part.Start, flags);
+        wanted.Userfault = userfault;
         if (VmaMerge(previous, part, wanted) is { } merged)
         {
             merged.Flags |= flags & VmFlags.SoftDirty;
@@ -213,7 +217,7 @@ internal sealed partial class MmStruct
                 if (!entry.IsMapped())
                     continue;
                 Pte changed = entry.WithProtection(protection);
-                if (mayWrite && entry.IsDirty && !entry.IsSpecial && CanReuse(ref System.Frames[entry.Pfn]))
+                if (mayWrite && !entry.IsSpecial && !entry.Has(PteFlags.UserfaultWriteProtect) && CanReuse(ref System.Frames[entry.Pfn]))
                     changed = changed.WithWritable();
                 if (changed == entry)
                     continue;

@@ -294,6 +294,9 @@ internal sealed partial class MmStruct
         made.Start = target.Start;
         made.End = target.End;
         made.PageOffset = wanted.PageOffset;
+        // Who watches the old place does not know of the new one.
+        made.Flags &= ~VmFlags.UserfaultMask;
+        ReplaceUserfault(made, null);
         made.Operations?.Open(made);
         LinkArea(made);
         return Errno.None;

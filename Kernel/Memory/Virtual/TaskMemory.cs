@@ -35,6 +35,9 @@ internal abstract class TaskMemory : KernelThread
         get => Unsafe.As<TaskMemory>(PerCpu.Current);
     }
 
+    /// <summary>The thread's number, for reports to user space; 0 for those that have none.</summary>
+    public virtual int ThreadId => 0;
+
     /// <summary>Whether the task has the capability (a CAP_* number).</summary>
     public virtual bool HasCapability(int capability) => false;
 

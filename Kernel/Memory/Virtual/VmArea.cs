@@ -61,6 +61,9 @@ internal sealed class VmArea
     /// <summary>The highest page of the file that an area of the subtree maps. Guarded and kept as <see cref="SharedLinks"/>. Linux: <c>rb_subtree_last</c>.</summary>
     public ulong SharedSubtreeLast;
 
+    /// <summary>The program that answers this area's faults, with a reference; null for none. Linux: <c>vm_userfaultfd_ctx</c>.</summary>
+    public Faults.UserfaultContext? Userfault;
+
     public PageRange Range => new(Start, End);
 
     public ulong Bytes => End - Start;

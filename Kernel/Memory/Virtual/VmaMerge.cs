@@ -28,6 +28,7 @@ internal sealed partial class MmStruct
         public AnonVma? AnonVma;
         public MappableFile? File;
         public VmOperations? Operations;
+        public Faults.UserfaultContext? Userfault;
 
         /// <summary>The page of the file, or of the anonymous object, at the start of the range.</summary>
         public ulong PageOffset;
@@ -39,6 +40,7 @@ internal sealed partial class MmStruct
             AnonVma = area.AnonVma,
             File = area.File,
             Operations = area.Operations,
+            Userfault = area.Userfault,
             PageOffset = area.PageIndexOf(start),
         };
     }
@@ -153,6 +155,7 @@ internal sealed partial class MmStruct
         => ((area.Flags ^ wanted.Flags) & ~VmFlags.SoftDirty) == 0
             && ReferenceEquals(area.File, wanted.File)
             && ReferenceEquals(area.Operations, wanted.Operations)
+            && ReferenceEquals(area.Userfault, wanted.Userfault)
             && area.Operations is not { NeedsClose: true };
 
     /// <summary>
