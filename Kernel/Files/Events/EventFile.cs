@@ -94,6 +94,9 @@ internal sealed class EventFile : OpenFile
         return 8L;
     }
 
+    /// <summary>Moves nothing and is no error. Linux: <c>noop_llseek</c>.</summary>
+    public override Result<long> Seek(long offset, SeekOrigin origin) => Position;
+
     /// <inheritdoc/>
     public override PollEvents Poll(PollTable? table)
     {

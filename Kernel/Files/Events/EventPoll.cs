@@ -356,6 +356,9 @@ internal sealed class EventPoll : OpenFile
 
     // ---- As a file ---------------------------------------------------------------------------------------------------------------
 
+    /// <summary>Moves nothing and is no error. Linux: <c>noop_llseek</c>.</summary>
+    public override Result<long> Seek(long offset, SeekOrigin origin) => Position;
+
     /// <summary>Readable when one of the listed files really is ready. Linux: <c>ep_eventpoll_poll</c>.</summary>
     public override PollEvents Poll(PollTable? table)
     {

@@ -87,6 +87,9 @@ internal sealed class SignalFile : OpenFile
         Unsafe.WriteUnaligned(ref to[72], info.Address.Value);
     }
 
+    /// <summary>Moves nothing and is no error. Linux: <c>noop_llseek</c>.</summary>
+    public override Result<long> Seek(long offset, SeekOrigin origin) => Position;
+
     /// <inheritdoc/>
     public override PollEvents Poll(PollTable? table)
     {

@@ -134,6 +134,9 @@ internal sealed class TimerFile : OpenFile
         return Files.Events.EventTransfer.Put(ref to, ticks);
     }
 
+    /// <summary>Moves nothing and is no error. Linux: <c>noop_llseek</c>.</summary>
+    public override Result<long> Seek(long offset, SeekOrigin origin) => Position;
+
     /// <inheritdoc/>
     public override PollEvents Poll(PollTable? table)
     {
