@@ -17,7 +17,7 @@ internal static class FilesSetup
         vfs.Register(tmpfs);
         vfs.Register(new TmpfsType(caches, "ramfs"u8, isShared: false));
         vfs.Register(new Ext2.Ext2Type(pageCache));
-        if (vfs.MountRoot(new TmpfsType(caches, "rootfs"u8, isShared: false), "mode=755"u8) != Errno.None)
+        if (vfs.MountRoot(tmpfs, "mode=755"u8) != Errno.None)
             Panic.Now("no memory for the root file system"u8);
         if (!ShmemFiles.Create(vfs, tmpfs).TryGet(out ShmemFiles shmem, out _))
             Panic.Now("no memory for the memory files"u8);

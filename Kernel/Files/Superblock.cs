@@ -92,7 +92,6 @@ internal abstract class Superblock
         DropTree(Root);
         Root.Put();
         Root = null!;
-        Vfs.FreeDevice(Device);
         FreeObject();
     }
 

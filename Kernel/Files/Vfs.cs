@@ -104,17 +104,12 @@ internal sealed class Vfs
     /// <summary>A device number for a file system without a device. Linux: <c>get_anon_bdev</c>; major 0.</summary>
     public ulong AllocateDevice() => DeviceNumber.Make(0, (uint)++lastDevice);
 
-    /// <summary>Gives a device number back. Numbers are not used twice: there are 2^20 of them, and a mount is rare.</summary>
-    public void FreeDevice(ulong device)
-    {
-    }
-
     /// <summary>Mounts the first file system as the root of everything. At boot, before the first task.</summary>
     public Errno MountRoot(FileSystemType type, ReadOnlySpan<byte> options)
     {
-        if (!type.Create(this, null, "rootfs"u8, MountFlags.None, options).TryGet(out Superblock superblock, out Errno error))
+        if (!type.Create(this, null, "tmpfs"u8, MountFlags.None, options).TryGet(out Superblock superblock, out Errno error))
             return error;
-        Mount? mount = Mount.Allocate(this, superblock, superblock.Root, MountFlags.None, "rootfs"u8);
+        Mount? mount = Mount.Allocate(this, superblock, superblock.Root, MountFlags.None, "tmpfs"u8);
         superblock.Put();
         if (mount is null)
             return Errno.ENOMEM;

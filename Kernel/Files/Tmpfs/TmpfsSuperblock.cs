@@ -35,7 +35,6 @@ internal sealed class TmpfsSuperblock : Superblock
             : failure;
         if (error == Errno.None)
             return superblock;
-        vfs.FreeDevice(superblock.Device);
         type.Caches.Superblocks.Free(superblock);
         return error;
     }
