@@ -111,7 +111,13 @@ internal sealed class PlaceLink : ProcLink
                 return true;
             default:
                 if (task.Fs is not { } fs)
-                    return false;
+                {
+                    if (!task.IsKernelThread)
+                        return false;
+                    Mount all = _system.Vfs.Mounts.Root;     // kernel threads stand at the root of everything
+                    target = new PathRef(all, all.Root).Get();
+                    return true;
+                }
                 target = _kind == PlaceKind.Root ? fs.Root.Get() : fs.Working.Get();
                 return true;
         }
