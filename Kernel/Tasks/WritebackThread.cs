@@ -11,6 +11,7 @@ internal sealed class WritebackThread(Vfs vfs) : KernelThreadWork
 
     public override void Run(Task self)
     {
+        self.System.Memory.FlushThread = self;
         for (; ; )
         {
             self.State = ThreadState.Uninterruptible;

@@ -26,8 +26,14 @@ internal struct XArray
     /// <summary>The entry at index 0 while there is no node.</summary>
     private ulong _single;
     private byte _singleMarks;
+    private AllocationFlags _flags;
 
-    public void Initialize(XArrayNodes nodes) => _nodes = nodes;
+    /// <param name="flags">How nodes are allocated; swapping out needs a node when there is no memory, and may take the reserve.</param>
+    public void Initialize(XArrayNodes nodes, AllocationFlags flags = AllocationFlags.Atomic)
+    {
+        _nodes = nodes;
+        _flags = flags;
+    }
 
     public readonly bool IsEmpty => _root is null && _single == 0;
 
@@ -292,8 +298,8 @@ internal struct XArray
     private readonly XArrayNode? NewNode(int shift)
     {
         XArrayNode? node = shift == 0
-            ? _nodes.Leaves.Allocate(AllocationFlags.Atomic)
-            : _nodes.Branches.Allocate(AllocationFlags.Atomic);
+            ? _nodes.Leaves.Allocate(_flags)
+            : _nodes.Branches.Allocate(_flags);
         if (node is not null)
             node.Shift = (byte)shift;
         return node;

@@ -38,6 +38,9 @@ internal sealed partial class MemorySystem
     /// <summary>Swap areas; null on a machine that was built without (a test's).</summary>
     public SwapSystem? Swap;
 
+    /// <summary>The thread that writes dirty pages; woken early when reclaim finds nothing else. Null without a disk.</summary>
+    public KernelThread? FlushThread;
+
     /// <summary>The first address space in use after <paramref name="mm"/>, or of all, grabbed.</summary>
     internal MmStruct? FirstMmAfter(MmStruct? mm)
     {

@@ -19,6 +19,9 @@ internal sealed class PageReclaim : ReclaimSource
 {
     private const int Batch = 32;
 
+    /// <summary>How long reclaim lets the flusher work before it looks again.</summary>
+    private const ulong WritebackPatience = 10_000_000;
+
     [InlineArray(Batch)]
     private struct Pages
     {
@@ -67,9 +70,14 @@ internal sealed class PageReclaim : ReclaimSource
             return new PageCount(1);                    // somebody has just freed some: look again
         }
 
-        ulong freed = Shrink(Math.Max(wanted.Value, Batch), mayWriteFiles: false);
+        ulong freed = Shrink(Math.Max(wanted.Value, Batch), out bool sawDirty);
         _one.Unlock();
-        return new PageCount(freed);
+        if (freed != 0 || !sawDirty)
+            return new PageCount(freed);
+
+        // Only pages that must be written first: their writer may need a lock that our caller holds, so wait a while, but not for it.
+        WaitForWriteback();
+        return new PageCount(1);
     }
 
     /// <inheritdoc/>
@@ -93,15 +101,25 @@ internal sealed class PageReclaim : ReclaimSource
             while (IsBelowHigh())
             {
                 _one.Lock();
-                ulong freed = Shrink(Batch, mayWriteFiles: true);
+                ulong freed = Shrink(Batch, out bool sawDirty);
                 _one.Unlock();
-                if (freed == 0)
+                if (freed == 0 && !sawDirty)
                     break;
+                if (freed == 0)
+                    WaitForWriteback();
                 PerCpu.Scheduler.CondResched();
             }
 
             _isLow = false;
         }
+    }
+
+    private void WaitForWriteback()
+    {
+        if (_memory.FlushThread is { } flusher)
+            PerCpu.Scheduler.Wake(flusher);
+        PerCpu.Current.State = ThreadState.Uninterruptible;
+        PerCpu.Scheduler.ScheduleTimeout(Time.MonotonicNanoseconds + WritebackPatience);
     }
 
     private bool IsBelowHigh()
@@ -116,8 +134,9 @@ internal sealed class PageReclaim : ReclaimSource
     }
 
     /// <summary>Looks at pages until enough are free or all have been seen twice.</summary>
-    private ulong Shrink(ulong wanted, bool mayWriteFiles)
+    private ulong Shrink(ulong wanted, out bool sawDirty)
     {
+        sawDirty = false;
         LruLists lru = _frames.Lru;
         ulong freed = 0;
         ulong budget = 2 * (lru.Count(LruKind.InactiveAnonymous).Value + lru.Count(LruKind.ActiveAnonymous).Value
@@ -127,7 +146,7 @@ internal sealed class PageReclaim : ReclaimSource
             Refill(LruKind.ActiveFile, LruKind.InactiveFile);
             Refill(LruKind.ActiveAnonymous, LruKind.InactiveAnonymous);
             ulong before = Scanned;
-            freed += ShrinkFiles(mayWriteFiles);
+            freed += ShrinkFiles(ref sawDirty);
             if (freed < wanted && _swap.HasRoom)
                 freed += ShrinkAnonymous();
             ulong seen = Scanned - before;
@@ -154,7 +173,7 @@ internal sealed class PageReclaim : ReclaimSource
 
     // ---- pages of files -----------------------------------------------------------------------------------------------------------
 
-    private unsafe ulong ShrinkFiles(bool mayWrite)
+    private ulong ShrinkFiles(ref bool sawDirty)
     {
         ulong freed = 0;
         for (int i = 0; i < Batch; i++)
@@ -173,10 +192,8 @@ internal sealed class PageReclaim : ReclaimSource
             }
 
             AddressSpace? mapping = FrameMapping.AddressSpaceOf(frame);
-            bool dirty = false;
             if (mapping is not null)
             {
-                ulong index = frame.Index;
                 bool used = frame.TestAndClear(FrameFlags.Referenced) | (frame.MapCount > 0 && mapping.WasReferenced(pfn));
                 if (used)
                     _frames.Lru.Add(pfn, LruKind.ActiveFile);
@@ -184,19 +201,13 @@ internal sealed class PageReclaim : ReclaimSource
                     freed++;
                 else
                 {
-                    dirty = mayWrite && frame.HasAny(FrameFlags.Dirty);
+                    sawDirty |= frame.HasAny(FrameFlags.Dirty | FrameFlags.Writeback);
                     _frames.Lru.Add(pfn, LruKind.ActiveFile);
                 }
 
-                _locks.Unlock(pfn);
-                if (dirty)
-                    _ = mapping.WriteDirtyPages(index, index);
-            }
-            else
-            {
-                _locks.Unlock(pfn);
             }
 
+            _locks.Unlock(pfn);
             _frames.Put(pfn);
         }
 

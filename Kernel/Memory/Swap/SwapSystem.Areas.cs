@@ -53,7 +53,7 @@ internal sealed partial class SwapSystem
         uses[0] = 1;
         area!.Device = device;
         area.Uses = uses;
-        area.Cache.Initialize(_cache.Nodes);
+        area.Cache.Initialize(_cache.Nodes, AllocationFlags.Atomic | AllocationFlags.Reserve);
         area.Free = slots - 1;
         area.Next = 1;
         area.Number = number;

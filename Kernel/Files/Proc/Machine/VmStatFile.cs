@@ -24,10 +24,10 @@ internal sealed class VmStatFile(MachineFiles machine) : ProcPage("vmstat"u8)
         Line(ref w, "nr_zone_active_file"u8, 0);
         Line(ref w, "nr_zone_unevictable"u8, 0);
         Line(ref w, "nr_mlock"u8, 0);
-        Line(ref w, "nr_inactive_anon"u8, shmem);
-        Line(ref w, "nr_active_anon"u8, memory.AnonymousPages);
-        Line(ref w, "nr_inactive_file"u8, cached > shmem ? cached - shmem : 0);
-        Line(ref w, "nr_active_file"u8, 0);
+        Line(ref w, "nr_inactive_anon"u8, physical.Frames.Lru.Count(LruKind.InactiveAnonymous).Value + shmem);
+        Line(ref w, "nr_active_anon"u8, physical.Frames.Lru.Count(LruKind.ActiveAnonymous).Value);
+        Line(ref w, "nr_inactive_file"u8, physical.Frames.Lru.Count(LruKind.InactiveFile).Value);
+        Line(ref w, "nr_active_file"u8, physical.Frames.Lru.Count(LruKind.ActiveFile).Value);
         Line(ref w, "nr_unevictable"u8, 0);
         Line(ref w, "nr_slab_reclaimable"u8, 0);
         Line(ref w, "nr_slab_unreclaimable"u8, physical.SlabFrames.Value);
@@ -40,8 +40,8 @@ internal sealed class VmStatFile(MachineFiles machine) : ProcPage("vmstat"u8)
         Line(ref w, "nr_page_table_pages"u8, memory.PageTablePages);
         Line(ref w, "pgpgin"u8, 0);
         Line(ref w, "pgpgout"u8, 0);
-        Line(ref w, "pswpin"u8, 0);
-        Line(ref w, "pswpout"u8, 0);
+        Line(ref w, "pswpin"u8, memory.Swap is { } swap ? swap.PagesIn : 0);
+        Line(ref w, "pswpout"u8, memory.Swap is { } swapped ? swapped.PagesOut : 0);
         ReadOnlySpan<Zone> zones = physical.Frames.Zones;
         ulong freed = 0;
         for (int i = 0; i < zones.Length; i++)
