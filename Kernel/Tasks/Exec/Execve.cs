@@ -203,9 +203,9 @@ internal static class Execve
             error = KillOtherThreads(task);
         if (error != Errno.None)
         {
-            if (plan.MustDie && error != Errno.ERESTARTNOINTR)
+            if (plan.MustDie && error != Errno.ENOMEM)
             {
-                // Linux finds such a program wrong only after the old one is gone.
+                // Linux finds such a program wrong only after the old one is gone. Want of memory kills there too; here it need not.
                 SignalInfo info = default;
                 info.Signal = SignalNumber.Segmentation;
                 info.Code = SignalInfo.CodeKernel;
