@@ -12,6 +12,9 @@ internal sealed class Ext2File : OpenFile
     private Ext2Inode inode = null!;
     private Ext2Mapping pages = null!;
 
+    // A hint: two readers of one open file may disturb it, and nothing depends on it.
+    private ReadAheadState ahead;
+
     public override AddressSpace? Mapping => pages;
 
     /// <summary>O_DIRECT is accepted; the page cache serves it all the same, so that all views agree.</summary>
@@ -47,7 +50,7 @@ internal sealed class Ext2File : OpenFile
                 break;
             int offset = (int)((ulong)position & PageSize.Mask);
             int count = (int)Math.Min(Math.Min(PageSize.Bytes - (ulong)offset, size - (ulong)position), to.Remaining);
-            if (!pages.FindOrCreatePage((ulong)position >> PageSize.Shift).TryGet(out Pfn page, out error))
+            if (!pages.FindOrReadAhead((ulong)position >> PageSize.Shift, ref ahead).TryGet(out Pfn page, out error))
                 break;
             error = to.CopyToIter(DirectMap.Page(page).Slice(offset, count), out int copied);
             pages.Cache.Frames.Put(page);
@@ -106,6 +109,31 @@ internal sealed class Ext2File : OpenFile
     public override Errno SyncRange(ulong startByte, ulong endByte) => inode.Superblock.SyncFile(inode);
 
     public override Errno Synchronize(bool dataOnly) => inode.Superblock.SyncFile(inode);
+
+    /// <summary>posix_fadvise: how far ahead to read; pages that will be wanted are read at once, clean ones that will not are left to reclaim.</summary>
+    public override Errno Advise(long offset, long length, FileAdvice advice)
+    {
+        const int Most = 512;
+        switch (advice)
+        {
+            case FileAdvice.Normal:
+                ahead.Hint = ReadAheadHint.Normal;
+                break;
+            case FileAdvice.Sequential:
+                ahead.Hint = ReadAheadHint.Sequential;
+                break;
+            case FileAdvice.Random:
+                ahead.Hint = ReadAheadHint.Random;
+                break;
+            case FileAdvice.WillNeed when offset >= 0:
+                ulong index = (ulong)offset >> PageSize.Shift;
+                ulong end = Math.Min(pages.SizePages, length <= 0 ? ulong.MaxValue : ((ulong)offset + (ulong)length + PageSize.Mask) >> PageSize.Shift);
+                for (int read = 0; index < end && read < Most; read += 32, index += 32)
+                    pages.ReadAhead(index, (int)Math.Min(32, end - index));
+                break;
+        }
+        return Errno.None;
+    }
 
     protected override void FreeObject() => inode.Superblock.Ext2.Files.Free(this);
 

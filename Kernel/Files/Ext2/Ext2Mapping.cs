@@ -21,29 +21,11 @@ internal sealed class Ext2Mapping : AddressSpace
         Initialize(superblock.Ext2.PageCache);
     }
 
-    public override Errno ReadPage(Pfn page, ulong index)
-    {
-        uint size = superblock.BlockSize;
-        uint perPage = (uint)PageSize.Bytes / size;
-        for (uint i = 0; i < perPage; i++)
-        {
-            ulong block = index * perPage + i;
-            if (block * size >= inode.Size && i > 0)
-                break;                                       // the frame is zeros
-            if (!inode.FindBlock(block).TryGet(out uint where, out Errno error))
-                return error;
-            if (where == 0)
-                continue;
-            error = superblock.Disk.Transfer(BlockDirection.Read, ToSector(where), [new BlockSegment(page.Address + i * size, size)]);
-            if (error != Errno.None)
-                return error;
-        }
-        // What lies behind the end on the disk is nobody's business.
-        ulong start = index << PageSize.Shift;
-        if (inode.Size > start && inode.Size - start < PageSize.Bytes)
-            DirectMap.Page(page)[(int)(inode.Size - start)..].Clear();
-        return Errno.None;
-    }
+    public override Errno ReadPage(Pfn page, ulong index) => Move(BlockDirection.Read, index, [page]);
+
+    protected override Errno ReadRun(ulong first, ReadOnlySpan<Pfn> pages) => Move(BlockDirection.Read, first, pages);
+
+    protected override Errno WriteRun(ulong first, ReadOnlySpan<Pfn> pages) => Move(BlockDirection.Write, first, pages);
 
     /// <summary>A shared mapping is about to write a page: its blocks must be there, or the write would be lost later.</summary>
     public override Errno PrepareSharedWrite(ulong index)
@@ -57,7 +39,8 @@ internal sealed class Ext2Mapping : AddressSpace
         return inode.TakeBlocks(start, end);
     }
 
-    protected override Errno WriteRun(ulong first, ReadOnlySpan<Pfn> pages)
+    // Holes are left out: a frame to be read is zeros already, and nothing is written where the file has no block.
+    private Errno Move(BlockDirection direction, ulong first, ReadOnlySpan<Pfn> pages)
     {
         uint size = superblock.BlockSize;
         uint perPage = (uint)PageSize.Bytes / size;
@@ -66,37 +49,66 @@ internal sealed class Ext2Mapping : AddressSpace
         uint runStart = 0;
         uint runNext = 0;
         Errno result = Errno.None;
+        ulong end = (inode.Size + size - 1) / size;
         for (int p = 0; p < pages.Length; p++)
         {
             for (uint i = 0; i < perPage; i++)
             {
-                if (!inode.FindBlock((first + (ulong)p) * perPage + i).TryGet(out uint where, out Errno error))
+                ulong block = (first + (ulong)p) * perPage + i;
+                if (block >= end)
+                    break;                                   // behind the end
+                if (!inode.FindBlock(block).TryGet(out uint where, out Errno error))
                 {
                     result = error;
                     continue;
                 }
                 if (where == 0)
-                    continue;                                // a hole, or behind the end
-                if (count > 0 && (where != runNext || count == MaximumRun))
+                    continue;
+                PhysAddr memory = pages[p].Address + i * size;
+                if (count > 0 && where == runNext)
                 {
-                    error = superblock.Disk.Transfer(BlockDirection.Write, ToSector(runStart), segments[..count]);
-                    if (error != Errno.None)
-                        result = error;
-                    count = 0;
+                    BlockSegment last = segments[count - 1];
+                    runNext++;
+                    if (last.Address + last.Bytes == memory)
+                    {
+                        segments[count - 1] = new BlockSegment(last.Address, last.Bytes + size);
+                        continue;
+                    }
+                    if (count < MaximumRun)
+                    {
+                        segments[count++] = new BlockSegment(memory, size);
+                        continue;
+                    }
                 }
-                if (count == 0)
-                    runStart = where;
-                segments[count++] = new BlockSegment(pages[p].Address + i * size, size);
+                Flush(direction, runStart, segments[..count], ref result);
+                segments[0] = new BlockSegment(memory, size);
+                count = 1;
+                runStart = where;
                 runNext = where + 1;
             }
         }
-        if (count > 0)
-        {
-            Errno error = superblock.Disk.Transfer(BlockDirection.Write, ToSector(runStart), segments[..count]);
-            if (error != Errno.None)
-                result = error;
-        }
+        Flush(direction, runStart, segments[..count], ref result);
+        if (direction == BlockDirection.Read && result == Errno.None)
+            ClearBehindEnd(first, pages);
         return result;
+    }
+
+    private void Flush(BlockDirection direction, uint block, ReadOnlySpan<BlockSegment> segments, ref Errno result)
+    {
+        if (segments.IsEmpty)
+            return;
+        Errno error = superblock.Disk.Transfer(direction, ToSector(block), segments);
+        if (result == Errno.None)
+            result = error;
+    }
+
+    // What lies behind the end in the last block on the disk is nobody's business.
+    private void ClearBehindEnd(ulong first, ReadOnlySpan<Pfn> pages)
+    {
+        ulong size = inode.Size;
+        ulong last = size >> PageSize.Shift;
+        if ((size & PageSize.Mask) != 0 && last >= first && last - first < (ulong)pages.Length)
+            DirectMap.Page(pages[(int)(last - first)])[(int)(size & PageSize.Mask)..].Clear();
     }
 
     private ulong ToSector(uint block) => (ulong)block * (superblock.BlockSize >> BlockDevice.SectorShift);

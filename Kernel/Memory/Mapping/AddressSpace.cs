@@ -181,12 +181,27 @@ internal abstract partial class AddressSpace
 
     /// <summary>Takes a frame, puts it into the cache locked, and has it filled.</summary>
     /// <returns><see cref="Errno.EEXIST"/> when another was faster.</returns>
-    private unsafe Result<Pfn> CreatePage(ulong index)
+    private Result<Pfn> CreatePage(ulong index)
     {
+        Errno error = InsertPage(index, out Pfn page);
+        if (error != Errno.None)
+            return error;
+        error = ReadPage(page, index);
+        FinishPage(page, index, error);
+        if (error == Errno.None)
+            return page;
+        _cache.Frames.Put(page);
+        return error;
+    }
+
+    /// <summary>Takes a frame and puts it into the cache, locked and not filled yet. The caller gets a reference.</summary>
+    private unsafe Errno InsertPage(ulong index, out Pfn page)
+    {
+        page = Pfn.None;
         Errno error = ChargePage();
         if (error != Errno.None)
             return error;
-        error = _cache.Frames.Allocate(AllocationFlags.Zeroed | AllocationFlags.User, out Pfn page);
+        error = _cache.Frames.Allocate(AllocationFlags.Zeroed | AllocationFlags.User, out page);
         if (error != Errno.None)
         {
             UnchargePage();
@@ -217,20 +232,23 @@ internal abstract partial class AddressSpace
         }
 
         _cache.CountPages(IsShmem, 1);
-        error = ReadPage(page, index);
+        return Errno.None;
+    }
+
+    /// <summary>A page has been filled, or could not be: then it leaves the cache. Unlocks it; the caller keeps his reference.</summary>
+    private void FinishPage(Pfn page, ulong index, Errno error)
+    {
         if (error != Errno.None)
         {
             RemovePage(page, index);
             _cache.Locks.Unlock(page);
-            _cache.Frames.Put(page);
-            return error;
+            return;
         }
 
-        frame.SetFlags(FrameFlags.UpToDate);
+        _cache.Frames[page].SetFlags(FrameFlags.UpToDate);
         if (!IsShmem)
             _cache.Frames.Lru.Add(page, LruKind.InactiveFile);
         _cache.Locks.Unlock(page);
-        return page;
     }
 
     /// <summary>Takes a page out of the cache, if it is still in. The caller holds a reference and the page's lock.</summary>

@@ -22,7 +22,10 @@ internal class FileMapOperations(PageCache cache) : VmOperations
         if (!found.IsOk)
         {
             fault.IsMajor = !mapping.IsShmem;
-            found = mapping.FindOrCreatePage(fault.PageIndex);
+            if (mapping.IsShmem || fault.Area.Has(VmFlags.RandomRead))
+                found = mapping.FindOrCreatePage(fault.PageIndex);
+            else
+                found = mapping.FindOrReadAhead(fault.PageIndex, ref mapping.FaultAhead);
         }
 
         if (!found.TryGet(out Pfn page, out Errno error))
