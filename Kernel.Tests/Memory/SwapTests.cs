@@ -1,0 +1,184 @@
+using NanoVm.Core;
+using NanoVm.Hal;
+using NanoVm.Memory.Physical;
+using NanoVm.Memory.Swap;
+using NanoVm.Memory.Virtual;
+using NanoVm.Tests.Machine;
+using Xunit;
+
+namespace NanoVm.Tests.Memory;
+
+/// <summary>Swapping out and in, over generations of forks, against a plain model.</summary>
+public sealed class SwapTests : VirtualTest
+{
+    /// <summary>A disk that is an array, with the header of <c>mkswap</c>.</summary>
+    private sealed class MemoryDisk : BlockDevice
+    {
+        private readonly byte[] _bytes;
+        public bool Fails;
+
+        public MemoryDisk(int pages)
+        {
+            _bytes = new byte[pages * 4096];
+            _bytes[1024] = 1;
+            BitConverter.TryWriteBytes(_bytes.AsSpan(1028), pages - 1);
+            "SWAPSPACE2"u8.CopyTo(_bytes.AsSpan(4086));
+        }
+
+        public override ReadOnlySpan<byte> Name => "vda"u8;
+
+        public override ulong SectorCount => (ulong)_bytes.Length / 512;
+
+        public override int MaximumSegments => 64;
+
+        public override Errno Transfer(BlockDirection direction, ulong sector, ReadOnlySpan<BlockSegment> memory)
+        {
+            if (Fails)
+                return Errno.EIO;
+            int at = (int)sector * 512;
+            foreach (BlockSegment segment in memory)
+            {
+                Span<byte> page = DirectMap.Page(segment.Address.Pfn);
+                Span<byte> disk = _bytes.AsSpan(at, (int)segment.Bytes);
+                if (direction == BlockDirection.Read)
+                    disk.CopyTo(page);
+                else
+                    page.CopyTo(disk);
+                at += (int)segment.Bytes;
+            }
+
+            return Errno.None;
+        }
+
+        public override Errno Submit(BlockRequest request, BlockDirection direction, ulong sector, ReadOnlySpan<BlockSegment> memory)
+        {
+            request.Completed(Transfer(direction, sector, memory));
+            return Errno.None;
+        }
+    }
+
+    private readonly MemoryDisk _disk = new(4000);
+    private readonly SwapSystem _swap;
+    private readonly PageReclaim _reclaim;
+
+    public SwapTests()
+    {
+        _swap = new SwapSystem(Machine.System, Machine.Cache);
+        Machine.System.Swap = _swap;
+        _reclaim = new PageReclaim(Machine.System, Machine.Cache, _swap);
+    }
+
+    private void SwapOut(ulong pages)
+    {
+        _reclaim.Reclaim(new PageCount(pages));
+        Check(Mm);
+    }
+
+    [Fact]
+    public void A_page_comes_back_with_its_content_and_gives_its_slot_back()
+    {
+        Assert.Equal(Errno.None, _swap.Start(_disk, -1));
+        Assert.Equal(Errno.EBUSY, _swap.Start(_disk, -1));
+        ulong at = Map(100);
+        for (ulong i = 0; i < 100; i++)
+            Put(at + i * Page, i + 1);
+        SwapOut(100);
+        Assert.True(Mm.SwapEntries > 0);
+        for (ulong i = 0; i < 100; i++)
+            Assert.Equal(i + 1, Get(at + i * Page));
+        Assert.Equal(0UL, Mm.SwapEntries);
+        Assert.Equal(Machine.System.SwapPages, Machine.System.FreeSwapPages);
+        Assert.Equal(0UL, _swap.CachedPages.Value);
+        Assert.Equal(Errno.None, _swap.Stop(_disk));
+        Assert.Equal(Errno.EINVAL, _swap.Stop(_disk));
+    }
+
+    [Fact]
+    public void A_disk_that_fails_is_a_SIGBUS_to_who_asks_and_nothing_else()
+    {
+        Assert.Equal(Errno.None, _swap.Start(_disk, 5));
+        ulong at = Map(40);
+        for (ulong i = 0; i < 40; i++)
+            Put(at + i * Page, i + 1);
+        _disk.Fails = true;
+        SwapOut(40);
+        _disk.Fails = false;
+        for (ulong i = 0; i < 40; i++)
+            Assert.Equal(i + 1, Get(at + i * Page));
+        SwapOut(40);
+        Assert.True(Mm.SwapEntries > 0);
+        _disk.Fails = true;
+        int broken = 0;
+        for (ulong i = 0; i < 40; i++)
+            broken += Read(at + i * Page) == NanoVm.Memory.Faults.PageFaultResult.Sigbus ? 1 : 0;
+        Assert.True(broken > 0);
+        _disk.Fails = false;
+        for (ulong i = 0; i < 40; i++)
+            Assert.Equal(i + 1, Get(at + i * Page));
+        Assert.Equal(Errno.None, _swap.Stop(_disk));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void Families_of_forks_keep_their_own_contents(int seed)
+    {
+        Assert.Equal(Errno.None, _swap.Start(_disk, -1));
+        var random = new System.Random(seed);
+        const int pages = 64;
+        ulong at = Map(pages);
+        var family = new List<(HostTask Task, ulong[] Model)> { (Task, new ulong[pages]) };
+        for (int step = 0; step < 1500; step++)
+        {
+            int who = random.Next(family.Count);
+            (HostTask task, ulong[] model) = family[who];
+            int page = random.Next(pages);
+            switch (random.Next(10))
+            {
+                case 0 when family.Count < 5:
+                    Machine.Run(task);
+                    family.Add((Fork(task), (ulong[])model.Clone()));
+                    break;
+                case 1 when who != 0:
+                    Exit(task);
+                    family.RemoveAt(who);
+                    break;
+                case 2 or 3:
+                    SwapOut(32);
+                    break;
+                case 4 or 5 or 6:
+                    Machine.Run(task);
+                    model[page] = (ulong)step + 1;
+                    Put(at + (ulong)page * Page, model[page], task);
+                    break;
+                default:
+                    Machine.Run(task);
+                    Assert.Equal(model[page], Get(at + (ulong)page * Page, task));
+                    break;
+            }
+
+            Machine.Run(Task);
+            if (step % 100 == 0)
+            {
+                MemoryReport report = default;
+                Assert.Equal(Errno.None, MemoryCheck.Run(Machine.System, ref report));
+                Assert.Equal(0UL, report.Errors);
+            }
+        }
+
+        Assert.True(_swap.PagesOut > 0 && _swap.PagesIn > 0);
+        SwapOut(64);
+        Assert.Equal(Errno.None, _swap.Stop(_disk));
+        foreach ((HostTask task, ulong[] model) in family)
+        {
+            Machine.Run(task);
+            for (int i = 0; i < pages; i++)
+                Assert.Equal(model[i], Get(at + (ulong)i * Page, task));
+        }
+
+        for (int i = family.Count - 1; i > 0; i--)
+            Exit(family[i].Task);
+        Assert.Equal(0UL, Machine.System.SwapPages);
+    }
+}
