@@ -118,8 +118,8 @@ internal sealed partial class AnonVma
         }
     }
 
-    /// <summary>Whether the area's pages all belong to one AnonVma: none came by fork. Linux: <c>list_is_singular(&amp;vma-&gt;anon_vma_chain)</c> or empty.</summary>
-    public static bool IsSingular(VmArea area) => area.AnonChain is null || area.AnonChain.NextOfArea is null;
+    /// <summary>Whether the area's pages all belong to one AnonVma: there are some, and none came by fork. Linux: <c>list_is_singular(&amp;vma-&gt;anon_vma_chain)</c>.</summary>
+    public static bool IsSingular(VmArea area) => area.AnonChain is { NextOfArea: null };
 
     private static Errno CloneChains(VmArea to, VmArea from, bool reuse)
     {

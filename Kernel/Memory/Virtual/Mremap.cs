@@ -243,13 +243,18 @@ internal sealed partial class MmStruct
         bool locked = (areaFlags & VmFlags.Locked) != 0;
         if (keep)
         {
-            // The old area stays, with nothing in it; it is no longer locked, since there is nothing to hold.
-            if (locked)
+            // The old area stays, with nothing in it; it is no longer locked, since there is nothing to hold. (All of it, also what was
+            // not moved: so it is on Linux.) A merge may have replaced the object.
+            VmArea left = LookupVma(from)!;
+            if ((left.Flags & VmFlags.Locked) != 0)
             {
-                LockedVm -= oldLength >> PageSize.Shift;
+                LockedVm -= left.Pages.Value;
                 LockedVm += newPages;
-                ClearLocked(LookupVma(from)!, source);        // a merge may have replaced the object
+                left.Flags &= ~VmFlags.LockedMask;
             }
+
+            if (left.Range == source && left.AnonChain is not null)
+                AnonVma.Unlink(left);
         }
         else if (oldLength != 0)
         {
@@ -363,13 +368,6 @@ internal sealed partial class MmStruct
         }
 
         batch.Finish();
-    }
-
-    private void ClearLocked(VmArea area, PageRange range)
-    {
-        VmArea? previous = range.Start > area.Start ? area : area.Previous;
-        if (ApplyFlags(ref previous, area, range, area.Flags & ~VmFlags.LockedMask, out _) != Errno.None)
-            LockedVm += range.Count.Value;                  // the flag stays, and so does its count
     }
 
     private Errno UnmapChecked(VirtAddr start, ulong bytes)

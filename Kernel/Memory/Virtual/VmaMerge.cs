@@ -159,8 +159,9 @@ internal sealed partial class MmStruct
             && area.Operations is not { NeedsClose: true };
 
     /// <summary>
-    /// Two lists of anonymous pages fit when they are one, or one is missing; then the other must not have come by fork, or pages
-    /// of parent and child would share a lock for ever. Linux: <c>is_mergeable_anon_vma</c>.
+    /// Two lists of anonymous pages fit when they are one, or one is missing; then the surviving area's must not have come by fork, or pages
+    /// of parent and child would share a lock for ever. As in Linux 6.1, an area without any does not take over its neighbour's.
+    /// Linux: <c>is_mergeable_anon_vma</c>.
     /// </summary>
     private static bool HaveMergeableAnonVmas(AnonVma? left, AnonVma? right, VmArea? area)
     {
