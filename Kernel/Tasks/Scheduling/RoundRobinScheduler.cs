@@ -170,6 +170,8 @@ internal sealed class RoundRobinScheduler : Scheduler
     /// <summary>Goes behind all others of its level. Linux: <c>sched_yield</c>.</summary>
     public void Yield()
     {
+        if (_queue.Count == 0)
+            return;                                     // nobody to give way to
         Task self = Task.Current;
         self.SliceLeft = 0;
         self.UsedSlice = true;
