@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Sourced by the entry scripts: builds artifacts/ when a source has changed since the last successful build.
 # Needs $root, the project's folder.
+# shellcheck disable=SC2154
 
 # What goes into the artifacts. Tests and words do not.
 readonly BUILD_INPUTS=(Kernel User boot iso tools/build tools/BuildTool)
@@ -8,7 +9,7 @@ readonly BUILD_INPUTS=(Kernel User boot iso tools/build tools/BuildTool)
 # build_fingerprint: one line that changes when any input's name, time or size does, or an artifact has gone.
 build_fingerprint() {
   (
-    cd "$root"
+    cd "$root" || exit
     local inputs=() name
     for name in "${BUILD_INPUTS[@]}" ./*.sln ./*.slnx ./*.props ./*.targets ./global.json; do [ ! -e "$name" ] || inputs+=("$name"); done
     {

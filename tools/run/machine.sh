@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # Sourced by run-qemu.sh: the machine itself. Needs the options that run-qemu.sh has parsed, $work, $artifacts, refuse() and overlay.sh.
+# shellcheck disable=SC2154,SC2015
 
 # The status with which QEMU ends after the guest's kernel has written 0x46 to isa-debug-exit: a panic.
 readonly QEMU_STATUS_OF_PANIC=$(((0x46 << 1) | 1))
