@@ -99,11 +99,11 @@ internal sealed class ZoneInfo(MachineFiles machine) : ProcPage("zoneinfo"u8)
                 ulong shmem = _machine.Cache.ShmemPages.Value;
                 ulong cached = _machine.Cache.Pages.Value;
                 w.Text("\n  per-node stats"u8);
-                Item(ref w, "nr_inactive_anon"u8, shmem);
-                Item(ref w, "nr_active_anon"u8, _machine.Memory.AnonymousPages);
-                Item(ref w, "nr_inactive_file"u8, cached > shmem ? cached - shmem : 0);
-                Item(ref w, "nr_active_file"u8, 0);
-                Item(ref w, "nr_unevictable"u8, 0);
+                LruLists lru = _machine.Memory.Frames.Lru;
+                Item(ref w, "nr_inactive_anon"u8, lru.Count(LruKind.InactiveAnonymous).Value + shmem);
+                Item(ref w, "nr_active_anon"u8, lru.Count(LruKind.ActiveAnonymous).Value);
+                Item(ref w, "nr_inactive_file"u8, lru.Count(LruKind.InactiveFile).Value);
+                Item(ref w, "nr_active_file"u8, lru.Count(LruKind.ActiveFile).Value);
                 Item(ref w, "nr_slab_reclaimable"u8, 0);
                 Item(ref w, "nr_slab_unreclaimable"u8, _machine.Memory.Physical.SlabFrames.Value);
                 Item(ref w, "nr_anon_pages"u8, _machine.Memory.AnonymousPages);
