@@ -1,5 +1,6 @@
 using System;
 using NanoVm.Core;
+using NanoVm.Hal;
 using NanoVm.Memory.Physical;
 using NanoVm.Memory.Virtual;
 
@@ -18,30 +19,42 @@ internal sealed class VmStatFile(MachineFiles machine) : ProcPage("vmstat"u8)
         ulong shmem = _machine.Cache.ShmemPages.Value;
         ulong cached = _machine.Cache.Pages.Value;
         Line(ref w, "nr_free_pages"u8, physical.Frames.FreeFrames.Value);
-        Line(ref w, "nr_zone_inactive_anon"u8, shmem);
-        Line(ref w, "nr_zone_active_anon"u8, memory.AnonymousPages);
-        Line(ref w, "nr_zone_inactive_file"u8, cached > shmem ? cached - shmem : 0);
-        Line(ref w, "nr_zone_active_file"u8, 0);
-        Line(ref w, "nr_zone_unevictable"u8, 0);
-        Line(ref w, "nr_mlock"u8, 0);
-        Line(ref w, "nr_inactive_anon"u8, physical.Frames.Lru.Count(LruKind.InactiveAnonymous).Value + shmem);
-        Line(ref w, "nr_active_anon"u8, physical.Frames.Lru.Count(LruKind.ActiveAnonymous).Value);
-        Line(ref w, "nr_inactive_file"u8, physical.Frames.Lru.Count(LruKind.InactiveFile).Value);
-        Line(ref w, "nr_active_file"u8, physical.Frames.Lru.Count(LruKind.ActiveFile).Value);
-        Line(ref w, "nr_unevictable"u8, 0);
+        LruLists lru = physical.Frames.Lru;
+        ulong activeAnonymous = lru.Count(LruKind.ActiveAnonymous).Value;
+        ulong inactiveAnonymous = lru.Count(LruKind.InactiveAnonymous).Value + shmem;
+        ulong activeFile = lru.Count(LruKind.ActiveFile).Value;
+        ulong inactiveFile = lru.Count(LruKind.InactiveFile).Value;
+        Line(ref w, "nr_zone_inactive_anon"u8, inactiveAnonymous);
+        Line(ref w, "nr_zone_active_anon"u8, activeAnonymous);
+        Line(ref w, "nr_zone_inactive_file"u8, inactiveFile);
+        Line(ref w, "nr_zone_active_file"u8, activeFile);
+        Line(ref w, "nr_inactive_anon"u8, inactiveAnonymous);
+        Line(ref w, "nr_active_anon"u8, activeAnonymous);
+        Line(ref w, "nr_inactive_file"u8, inactiveFile);
+        Line(ref w, "nr_active_file"u8, activeFile);
         Line(ref w, "nr_slab_reclaimable"u8, 0);
         Line(ref w, "nr_slab_unreclaimable"u8, physical.SlabFrames.Value);
         Line(ref w, "nr_anon_pages"u8, memory.AnonymousPages);
         Line(ref w, "nr_mapped"u8, memory.FileMappedPages);
         Line(ref w, "nr_file_pages"u8, cached);
         Line(ref w, "nr_dirty"u8, _machine.Cache.DirtyPages.Value);
-        Line(ref w, "nr_writeback"u8, 0);
         Line(ref w, "nr_shmem"u8, shmem);
         Line(ref w, "nr_page_table_pages"u8, memory.PageTablePages);
-        Line(ref w, "pgpgin"u8, 0);
-        Line(ref w, "pgpgout"u8, 0);
-        Line(ref w, "pswpin"u8, memory.Swap is { } swap ? swap.PagesIn : 0);
-        Line(ref w, "pswpout"u8, memory.Swap is { } swapped ? swapped.PagesOut : 0);
+        if (memory.Swap is { } swap)
+            Line(ref w, "nr_swapcached"u8, swap.CachedPages.Value);
+        ulong sectorsIn = 0;
+        ulong sectorsOut = 0;
+        for (BlockDevice? device = _machine.Io.Vfs.Blocks.First; device is not null; device = device.Next)
+        {
+            if (device is PartitionDevice)
+                continue;                                   // its transfers are its disk's
+            sectorsIn += device.SectorsRead;
+            sectorsOut += device.SectorsWritten;
+        }
+        Line(ref w, "pgpgin"u8, sectorsIn >> 1);             // in KiB, as there
+        Line(ref w, "pgpgout"u8, sectorsOut >> 1);
+        Line(ref w, "pswpin"u8, memory.Swap?.PagesIn ?? 0);
+        Line(ref w, "pswpout"u8, memory.Swap?.PagesOut ?? 0);
         ReadOnlySpan<Zone> zones = physical.Frames.Zones;
         ulong freed = 0;
         for (int i = 0; i < zones.Length; i++)
