@@ -28,6 +28,12 @@ internal sealed partial class MmStruct
             return PageFaultResult.Handled;         // its areas are being set free just now: fault again
         if (System.UserfaultWaiters.Allocate() is not { } waiter)
             return PageFaultResult.OutOfMemory;
+        // The allocation may have slept, and the answer come meanwhile; who queued up after it would never be woken.
+        if (fault.Entry != fault.Original)
+        {
+            System.UserfaultWaiters.Free(waiter);
+            return PageFaultResult.Handled;
+        }
 
         TaskMemory task = TaskMemory.Current;
         waiter.Page = fault.Address;
