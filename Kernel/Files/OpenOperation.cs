@@ -45,7 +45,13 @@ internal static class OpenOperation
             return error;
         if ((flags & OpenFlags.Truncate) != 0 && place.Dentry.Inode!.IsRegular)
         {
-            error = AttributeOperations.TruncateOpened(who, file, 0);
+            // Who only reads has no right to write yet, and what runs as a program may not be cut. Linux: handle_truncate.
+            error = place.Dentry.Inode!.GetWriteAccess();
+            if (error == Errno.None)
+            {
+                error = AttributeOperations.TruncateOpened(who, file, 0);
+                place.Dentry.Inode!.PutWriteAccess();
+            }
             if (error != Errno.None)
             {
                 file.Put();

@@ -21,6 +21,7 @@ internal static unsafe class Program
             new("EXCL refuses what exists", &ExclusiveCreate),
             new("APPEND writes at the end", &Appends),
             new("Truncate cuts and extends with zeros", &TruncateBoth),
+            new("A program that runs cannot be cut or written", &RunningProgram),
             new("A removed file lives while it is open", &RemovedButOpen),
             new("A hard link is the same file", &HardLinks),
             new("Symbolic links are followed, loops are not", &SymbolicLinks),
@@ -123,6 +124,16 @@ internal static unsafe class Program
         Equal(Errno.Invalid, Truncate(file, -1));
         Close(file);
         Unlink("f"u8);
+    }
+
+    private static void RunningProgram()
+    {
+        const int textBusy = -26;
+        Equal(textBusy, Open("/proc/self/exe"u8, ReadWrite));
+        Equal(textBusy, Open("/proc/self/exe"u8, Truncating));              // reading only, and yet it would be cut
+        Equal(textBusy, Open("/proc/self/exe"u8, WriteOnly | Create | Truncating, 0x1ed));
+        fixed (byte* path = "/proc/self/exe"u8)
+            Equal(textBusy, Syscall.Call(76, (nint)path, 0));
     }
 
     private static void RemovedButOpen()
