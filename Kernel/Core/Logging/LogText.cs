@@ -33,10 +33,11 @@ internal unsafe ref struct LogText
             Append((byte)character);
     }
 
+    /// <summary>Text from anywhere, programs' names too: a control character becomes a question mark, so that nobody can forge a line.</summary>
     public void AppendFormatted(scoped ReadOnlySpan<byte> text)
     {
         foreach (byte character in text)
-            Append(character);
+            Append(character is < 0x20 or 0x7f ? (byte)'?' : character);
     }
 
     public void AppendFormatted(Span<byte> text) => AppendFormatted((ReadOnlySpan<byte>)text);
