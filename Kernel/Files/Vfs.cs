@@ -39,6 +39,8 @@ internal sealed class Vfs
     {
         Memory = memory;
         Dentries = new DentryCache(new ObjectCache<Dentry>(memory, "dentry"u8));
+        // About 1 KiB each with its inode: at most a sixty-fourth of memory.
+        Dentries.UnusedLimit = (int)Math.Clamp(memory.Frames.TotalFrames.Value / 16, 256, 65536);
         Mounts = new MountTree(new ObjectCache<Mount>(memory, "mnt_cache"u8));
         DescriptorTables = new ObjectCache<FileDescriptorTable>(memory, "files_cache"u8);
         FsContexts = new ObjectCache<FsContext>(memory, "fs_cache"u8);
