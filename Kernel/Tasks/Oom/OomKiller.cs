@@ -6,7 +6,7 @@ namespace NanoVm.Tasks;
 
 /// <summary>No frame can be had by any means: one process is killed so that the rest lives.</summary>
 /// <remarks>
-/// Linux: <c>out_of_memory</c>, <c>oom_badness</c>. The one with most memory (resident, swapped, page tables), moved by its
+/// Linux: <c>out_of_memory</c>, <c>oom_badness</c>. The one whose end gives most memory back (<see cref="Worth"/>), moved by its
 /// <c>oom_score_adj</c>. Init and kernel threads are never chosen. Who needed the memory waits for the victim to end, and tries again.
 /// </remarks>
 internal static class OomKiller
@@ -77,7 +77,7 @@ internal static class OomKiller
         {
             if (group.IsUnkillable || group.OomScoreAdjustment == -AdjustmentRange || MemoryOf(group) is not { } mm)
                 continue;
-            long points = (long)(mm.Rss + mm.SwapEntries + mm.PageTablePages) + group.OomScoreAdjustment * (total / AdjustmentRange);
+            long points = Worth(group, mm) + group.OomScoreAdjustment * (total / AdjustmentRange);
             if (points <= most)
                 continue;
             most = points;
@@ -85,6 +85,21 @@ internal static class OomKiller
         }
 
         return worst;
+    }
+
+    /// <summary>The pages that the end of a process would give back.</summary>
+    /// <remarks>
+    /// Unlike Linux, pages of files count only beyond the size of the program's text: where the root lies in memory they stay in it, and a
+    /// shell would look larger than one that has filled the machine with pipes and event files. What is behind descriptors is the
+    /// kernel's memory and known to nobody; an eighth of a page each is what most of them hold.
+    /// </remarks>
+    private static long Worth(ThreadGroup group, MmStruct mm)
+    {
+        ulong mapped = mm.FilePages + mm.ShmemPages;
+        ulong pages = mm.AnonymousPages + mm.SwapEntries + mm.PageTablePages + (mapped > mm.ExecVm ? mapped - mm.ExecVm : 0);
+        if (group.Leader?.Files is { } files)
+            pages += (ulong)files.Count / 8;
+        return (long)pages;
     }
 
     /// <summary>The memory of a process, unless it is already ending with none left.</summary>
