@@ -175,7 +175,10 @@ internal static class AttributeOperations
             // A truncate to the length that the file has still counts as a change.
             var change = new AttributeChange
             {
-                Valid = Attributes.Size | Attributes.ModifyTime | Attributes.ChangeTime | how, Size = length, ModifyTime = now, ChangeTime = now,
+                Valid = Attributes.Size | Attributes.ModifyTime | Attributes.ChangeTime | how,
+                Size = length,
+                ModifyTime = now,
+                ChangeTime = now,
             };
             error = inode.SetAttributes(change);
             if (error == Errno.None)

@@ -177,7 +177,10 @@ internal static unsafe class SharedMemorySyscalls
             protection |= Protection.Execute;
         var request = new MmapRequest
         {
-            File = segment.File, Address = address, Length = segment.Bytes, Protection = protection,
+            File = segment.File,
+            Address = address,
+            Length = segment.Bytes,
+            Protection = protection,
             Flags = MapFlags.Shared | (address.IsZero ? 0 : MapFlags.Fixed),
         };
         if (mm.MmapLock.WriteLockKillable() != Errno.None)
@@ -330,7 +333,10 @@ internal static unsafe class SharedMemorySyscalls
         const ulong Most = ulong.MaxValue - (1UL << 24);
         var limits = new UserLimits
         {
-            MaximumBytes = Most, MinimumBytes = 1, MaximumSegments = SharedSegments.Maximum, MaximumPerProcess = SharedSegments.Maximum,
+            MaximumBytes = Most,
+            MinimumBytes = 1,
+            MaximumSegments = SharedSegments.Maximum,
+            MaximumPerProcess = SharedSegments.Maximum,
             MaximumPages = Most,
         };
         Errno error = UserCopy.Put(to, limits);
