@@ -29,4 +29,7 @@ internal enum AllocationFlags : byte
 
     /// <summary>Below 16 MiB. Linux: <c>GFP_DMA</c>.</summary>
     Dma = 64,
+
+    /// <summary>Only when there is plenty: for what is read ahead. Neither reclaims nor goes below the low watermark.</summary>
+    NoReclaim = 128,
 }

@@ -14,7 +14,7 @@ internal sealed partial class FrameAllocator
     }
 
     /// <summary>How often an allocation reclaims before it gives up, as long as something comes of it.</summary>
-    private const int ReclaimRounds = 16;
+    private const int ReclaimRounds = 64;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private Errno AllocateSlow(int order, AllocationFlags flags, out Pfn pfn)
@@ -25,7 +25,7 @@ internal sealed partial class FrameAllocator
 
         if (!TryZones(order, flags, out pfn))
         {
-            if ((flags & AllocationFlags.Atomic) != 0 || !ReclaimAndRetry(order, flags, out pfn))
+            if ((flags & (AllocationFlags.Atomic | AllocationFlags.NoReclaim)) != 0 || !ReclaimAndRetry(order, flags, out pfn))
             {
                 AllocationFailures++;
                 return Errno.ENOMEM;
@@ -137,7 +137,7 @@ internal sealed partial class FrameAllocator
         ulong need = 1UL << order;
         if ((flags & AllocationFlags.Reserve) == 0)
         {
-            ulong mark = zone.WatermarkMin;
+            ulong mark = (flags & AllocationFlags.NoReclaim) != 0 ? zone.WatermarkLow : zone.WatermarkMin;
             if ((flags & AllocationFlags.Atomic) != 0)
                 mark -= mark / 2;
             need += mark + zone.LowmemReserve[(int)highest];

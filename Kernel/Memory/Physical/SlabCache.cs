@@ -224,13 +224,14 @@ internal sealed unsafe class SlabCache
         _lock.ReleaseRaw(enabled);
     }
 
-    // At least eight objects and at most an eighth of waste, if eight frames can give that; larger objects take what they need.
+    // At least four objects and at most an eighth of waste, if eight frames can give that; larger objects take what they need. Single
+    // frames are preferred: when memory is short there are no blocks left, and swapping out must still find room for a node.
     private static int ChooseOrder(int stride)
     {
         for (int order = 0; order <= 3; order++)
         {
             int bytes = (int)PageSize.Bytes << order;
-            if (bytes / stride >= 8 && bytes % stride <= bytes / 8)
+            if (bytes / stride >= 4 && bytes % stride <= bytes / 8)
                 return order;
         }
 

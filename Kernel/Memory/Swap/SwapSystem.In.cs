@@ -102,7 +102,7 @@ internal sealed partial class SwapSystem
     /// <summary>Takes a frame and enters it, locked and incomplete, into the cache.</summary>
     private bool TryBeginRead(SwapArea area, int slot, bool mayReclaim, out Pfn page)
     {
-        AllocationFlags flags = AllocationFlags.User | (mayReclaim ? AllocationFlags.None : AllocationFlags.Atomic);
+        AllocationFlags flags = AllocationFlags.User | (mayReclaim ? AllocationFlags.None : AllocationFlags.NoReclaim);
         if (_frames.Allocate(flags, out page) != Errno.None)
             return false;
         _frames[page].SetFlags(FrameFlags.Locked | FrameFlags.SwapBacked | FrameFlags.Anonymous);

@@ -16,6 +16,10 @@ internal static class OomKiller
     /// <summary>How long to let a victim end before the next one is chosen.</summary>
     private const ulong PatienceNanoseconds = 2_000_000_000;
 
+    /// <summary>Free swap, in pages, with which a shortage is taken to be a passing one, and how often in a row.</summary>
+    private const ulong EnoughSwap = 256;
+    private const int MostShortages = 100;
+
     /// <summary>Chooses and kills, or waits for one that is ending.</summary>
     /// <param name="task">Who needs memory; its access will be tried again, or it is the one to die.</param>
     public static void MakeRoom(Task task)
@@ -28,6 +32,19 @@ internal static class OomKiller
         {
             WaitALittle(task);
             return;
+        }
+
+        // While swap has room the shortage may pass: everything was in use in this moment, and what is will be older in the next.
+        if (system.Memory.FreeSwapPages > EnoughSwap)
+        {
+            if (now - system.OomLastShortage > PatienceNanoseconds)
+                system.OomShortages = 0;
+            system.OomLastShortage = now;
+            if (++system.OomShortages <= MostShortages)
+            {
+                WaitALittle(task);
+                return;
+            }
         }
 
         ThreadGroup? victim = null;
@@ -130,6 +147,10 @@ internal sealed unsafe partial class TaskSystem
     /// <summary>Until then a victim of <see cref="OomKiller"/> has time to end. Monotonic nanoseconds.</summary>
     public ulong OomPatience;
     public int OomVictim;
+
+    /// <summary>Shortages in a row that were waited out because swap had room, and when the last one was.</summary>
+    public int OomShortages;
+    public ulong OomLastShortage;
 
     /// <summary>Processes killed for want of memory. <c>oom_kill</c>.</summary>
     public ulong OomKills;
