@@ -124,7 +124,8 @@ internal sealed partial class Socket
             other.Put();
             return Errno.EPROTOTYPE;
         }
-        return other.Kind == Kind ? other.Get() : Errno.EPROTOTYPE;
+        // A name without a file belongs to one kind of socket: another kind does not find it.
+        return other.Kind == Kind ? other.Get() : Errno.ECONNREFUSED;
     }
 
     /// <summary>Takes connections from here on. Linux: <c>unix_listen</c>.</summary>

@@ -72,8 +72,8 @@ internal sealed partial class Socket
                 if (message is null)
                     break;                                   // the end of the stream
             }
-            // Files come with the bytes they were sent with: a read never runs on over such a place, nor from one sender to another.
-            if (total != 0 && (message.FileCount != 0 || (PassCredentials && message.Sender.Pid != arrived.Sender.Pid)))
+            // A read ends behind the bytes that files came with (below); it runs on into them, but not from one sender to another.
+            if (total != 0 && PassCredentials && message.Sender.Pid != arrived.Sender.Pid)
                 break;
             Errno fault = to.CopyToIter(message.Unread, out int copied);
             if (fault != Errno.None && copied == 0)

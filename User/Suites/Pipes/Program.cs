@@ -22,6 +22,8 @@ internal static unsafe class Program
         new("Edge-triggered epoll reports changes only", &EdgesOnly),
         new("A pipe opened by its descriptor's name waits for nobody", &OpenedByName),
         new("Shells write to pipes by their descriptor's name, with CREAT", &CreatedByName),
+        new("Bytes sent with a descriptor end a read, those before it do not", &FilesInStream),
+        new("A peer that closes without reading resets the connection", &ResetByPeer),
         new("Event files have no position and say so quietly", &NoPosition));
 
     private static nint Splice(int from, nint* fromAt, int to, nint* toAt, nint bytes, int flags = 0)
@@ -254,6 +256,42 @@ internal static unsafe class Program
         Close(again);
         Close(a[0]);
         Close(a[1]);
+    }
+
+    /// <summary>Sends one byte with a descriptor beside it.</summary>
+    private static void SendWithFile(int socket, byte value, int file)
+    {
+        nint* vector = stackalloc nint[2] { (nint)(&value), 1 };
+        nint* control = stackalloc nint[3] { 20, 1 | (nint)1 << 32, file };                  // cmsghdr: length, SOL_SOCKET and SCM_RIGHTS
+        nint* message = stackalloc nint[7] { 0, 0, (nint)vector, 1, (nint)control, 24, 0 };
+        Equal(1, Syscall.Call(46, socket, (nint)message, 0));
+    }
+
+    private static void FilesInStream()
+    {
+        int* pair = stackalloc int[2];
+        Equal(0, Syscall.Call(53, 1, 1 | NonBlocking, 0, (nint)pair));
+        Put(pair[0], "a"u8);
+        SendWithFile(pair[0], (byte)'b', pair[0]);
+        Put(pair[0], "c"u8);
+        Check(Gives(pair[1], "ab"u8));
+        Check(Gives(pair[1], "c"u8));
+        Close(pair[0]);
+        Check(Gives(pair[1], ""u8));                        // the descriptor that nobody took holds nothing open
+        Close(pair[1]);
+    }
+
+    private static void ResetByPeer()
+    {
+        const int connectionReset = -104;
+        int* pair = stackalloc int[2];
+        Equal(0, Syscall.Call(53, 1, 1, 0, (nint)pair));
+        Put(pair[0], "unread"u8);
+        Close(pair[1]);
+        byte b;
+        Equal(connectionReset, Linux.Read(pair[0], &b, 1));
+        Equal(0, Linux.Read(pair[0], &b, 1));
+        Close(pair[0]);
     }
 
     private static void NoPosition()
