@@ -43,8 +43,8 @@ public sealed class ContractTests
     [Fact]
     public void Nobody_types_where_there_is_no_terminal()
     {
-        Run run = Guest.Shell("cat; echo end of input; tty", seconds: 20);
-        Assert.Equal("end of input\n/dev/console\n", run.Text);
+        Run run = Guest.Shell("read line; echo $?; cat; echo end of input; tty < /dev/tty", seconds: 20);
+        Assert.Equal("1\nend of input\n/dev/tty\n", run.Text);
     }
 
     [Fact]

@@ -29,16 +29,6 @@ internal static class Console
         }
     }
 
-    /// <summary>Reading the console gives end of file at once, for nobody types there; it stays a terminal.</summary>
-    /// <remarks>Linux: termios(3), <c>MIN == 0, TIME == 0</c>: a read returns at once, with 0 when nothing is there.</remarks>
-    public static void EndInput()
-    {
-        if (Sys.GetTerminal(0, out TerminalModes modes))
-        {
-            modes.Local &= ~TerminalModes.Canonical;
-            modes.SetControl(TerminalModes.MinimumIndex, 0);
-            modes.SetControl(TerminalModes.TimeIndex, 0);
-            Sys.SetTerminal(0, in modes);
-        }
-    }
+    /// <summary>Standard input is <c>/dev/null</c>, for nobody types: who reads it, or polls it first, finds its end at once.</summary>
+    public static void EndInput() => Sys.UseAsStandardFiles(Sys.Open("/dev/null"u8, 0), 1, 2);
 }

@@ -200,12 +200,8 @@ internal static unsafe class Sys
 internal unsafe struct TerminalModes
 {
     public const uint PostProcess = 1;      // OPOST
-    public const uint Canonical = 2;        // ICANON
-    public const int TimeIndex = 5, MinimumIndex = 6;
 
     public uint Input, Output, Control, Local;
     private byte _discipline;
     private fixed byte _characters[19];
-
-    public void SetControl(int index, byte value) => _characters[index] = value;
 }
