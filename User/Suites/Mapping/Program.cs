@@ -86,7 +86,7 @@ internal static unsafe class Program
     {
         Equal(Errno.NoMemory, Mmap(0, unchecked((nint)(-Page)), Protection.ReadWrite, Map.PrivateAnonymous));
         Equal(Errno.NoMemory, Mmap(0, unchecked((nint)(1L << 47)), Protection.ReadWrite, Map.PrivateAnonymous));
-        Equal(Errno.NoMemory, Mmap(unchecked((nint)0x7ffffffff000), Page, Protection.ReadWrite, Map.PrivateAnonymous | Map.Fixed));
+        Equal(Errno.NoMemory, Mmap(unchecked((nint)0xfffffffffff000), Page, Protection.ReadWrite, Map.PrivateAnonymous | Map.Fixed));
     }
 
     private static void HintHonoured()
@@ -209,7 +209,7 @@ internal static unsafe class Program
         nint a = Alone(2);
         Equal(Errno.Invalid, Munmap(a + 1, Page));
         Equal(Errno.Invalid, Munmap(a, 0));
-        Equal(Errno.Invalid, Munmap(a, unchecked((nint)(1UL << 48))));
+        Equal(Errno.Invalid, Munmap(a, unchecked((nint)(1UL << 57))));
         Equal(1, Areas.Count(a, 2 * Page));
         Munmap(a, 2 * Page);
     }
