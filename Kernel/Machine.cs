@@ -126,6 +126,8 @@ internal sealed unsafe class Machine
         {
             var bytes = new ReadOnlySpan<byte>(DirectMap.Pointer(new PhysAddr(module.Start)), (int)(module.End - module.Start));
             Errno error = InitramfsUnpacker.Unpack(Vfs, bytes, out int count);
+            if (error is Errno.ENOMEM or Errno.ENOSPC)
+                Panic.Now("not enough memory to unpack the initramfs: give the machine 64 MiB or more"u8);
             if (error != Errno.None)
                 Log.Warn($"the initramfs is damaged: error {error}");
             Log.Info($"initramfs: {count} files from {bytes.Length >> 10} KiB");

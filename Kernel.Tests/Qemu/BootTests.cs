@@ -34,6 +34,14 @@ public sealed class BootTests
     }
 
     [Fact]
+    public void Too_little_memory_is_said_so_and_is_no_hang()
+    {
+        Run run = Guest.Shell("true", 60, "--mem", "8M");
+        Assert.True(run.Status == 70, run.ToString());
+        Assert.Contains("not enough memory", run.Errors);
+    }
+
+    [Fact]
     public void The_first_user_instruction_comes_within_40_million()
     {
         Run run = Guest.Shell("true", 120, "--icount", "-v");
