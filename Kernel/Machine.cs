@@ -56,6 +56,7 @@ internal sealed unsafe class Machine
         BootMemorySource.Fill(boot, info);
         Tables = KernelTables.Build(info, boot, Features);
         Physical = new PhysicalMemory(boot, new FrameTable((PageFrame*)KernelLayout.FrameDescriptors), Tables.Root);
+        PerCpu.Failures = Physical.Failures;
         Memory = new MemorySystem(Physical, Tables.Root, pagingLevels: Mmu.IsFiveLevel ? 5 : 4);
         PageCache = new PageCache(Physical);
         Memory.Swap = new SwapSystem(Memory, PageCache);
@@ -164,6 +165,7 @@ internal sealed unsafe class Machine
     /// <summary>Process 1 and the kernel's own threads; they run when the boot thread becomes idle.</summary>
     public void BuildInit(in BootInfo info)
     {
+        SetFailure(CommandLine.ValueOf(info.CommandLine, "fail"u8));
         RunSelfTests(CommandLine.ValueOf(info.CommandLine, "test"u8));
         ReadOnlySpan<byte> path = CommandLine.ValueOf(info.CommandLine, "init"u8);
         if (KernelThreads.Create(Tasks, "init"u8, new InitProcess(Tasks, path), out _) != Errno.None
@@ -183,6 +185,17 @@ internal sealed unsafe class Machine
         tests.Run(chosen);
         ProcessFiles.SelfTestsRun = tests.Ran;
         ProcessFiles.SelfTestsFailed = tests.Failed;
+    }
+
+    /// <summary><c>fail=KINDS:N</c>: the Nth such request after the first program has been loaded fails.</summary>
+    private void SetFailure(ReadOnlySpan<byte> wanted)
+    {
+        if (wanted.IsEmpty)
+            return;
+        if (FailureWords.TryParse(wanted, out FailureKinds kinds, out ulong number, out bool repeat))
+            Physical.Failures.SetPending(kinds, number, repeat);
+        else
+            Log.Warn($"fail={wanted} is not understood: fail=KIND[,KIND...]:N or :N+, kinds alloc frame object bytes array vmalloc table swap copy io all");
     }
 
     private void SeedRandom(in BootInfo info)

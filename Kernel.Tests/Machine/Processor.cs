@@ -69,6 +69,8 @@ internal static class PerCpu
 
     public static bool NeedReschedule { get; set; }
 
+    public static bool FailuresArmed { get; set; }
+
     internal static void SignalPendingChanged(KernelThread thread)
     {
     }

@@ -118,7 +118,7 @@ public sealed class MappingXArrayTests
                 ulong before = nodes.Branches.Count + nodes.Leaves.Count;
                 for (ulong fail = 1; ; fail++)
                 {
-                    machine.Memory.Failures.Arm(NanoVm.Memory.Physical.AllocationKind.Objects, fail);
+                    machine.Memory.Failures.Arm(NanoVm.Core.FailureKinds.Objects, fail);
                     Errno error = array.Store(index, 9);
                     machine.Memory.Failures.Disarm();
                     if (error == Errno.None)

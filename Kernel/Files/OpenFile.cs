@@ -58,6 +58,7 @@ internal abstract class OpenFile : MappableFile
         this.path = path.Get();
         inode = path.Dentry.Inode!;
         references = 1;
+        Vfs.OpenFiles++;
         Flags = flags & ~OpenFlags.OpenOnly;
         Modes = (flags & OpenFlags.Path) != 0
             ? OpenModes.PathOnly
@@ -126,6 +127,7 @@ internal abstract class OpenFile : MappableFile
         AllowWriting();
         PathRef oldPath = path;
         path = default;
+        inode.Vfs.OpenFiles--;
         FreeObject();
         oldPath.Put();
     }

@@ -56,6 +56,10 @@ internal sealed class Vfs
 
     /// <summary>Pipes, terminals, devices, <c>/proc</c>; set once at boot.</summary>
     public IoSystem Io { get; internal set; } = null!;
+
+    /// <summary>Open files of all processes, those in flight and those behind mappings included. First number of <c>/proc/sys/fs/file-nr</c>.</summary>
+    public long OpenFiles { get; internal set; }
+
     public KernelArrays Arrays => Memory.Arrays;
     public DentryCache Dentries { get; }
     public MountTree Mounts { get; }

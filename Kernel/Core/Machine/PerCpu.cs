@@ -68,6 +68,21 @@ internal static unsafe class PerCpu
         set => Area->Work = value ? Area->Work | ExitWork.Reschedule : Area->Work & ~ExitWork.Reschedule;
     }
 
+    /// <summary>The machine's failure injection, for those who have no other way to it. Installed before the first thread.</summary>
+    public static FailureInjection Failures
+    {
+        get => RawObject.At<FailureInjection>(Area->Failures);
+        set => Area->Failures = RawObject.AddressOf(value);
+    }
+
+    /// <summary>Whether <see cref="Failures"/> is to be asked.</summary>
+    public static bool FailuresArmed
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Area->FailuresArmed != 0;
+        set => Area->FailuresArmed = value ? 1 : 0;
+    }
+
     /// <summary>Whether the interrupt that is handled now came in user mode.</summary>
     public static bool InterruptedUser => Area->InterruptedUser != 0;
 

@@ -38,4 +38,7 @@ internal unsafe struct PerCpuArea
     public void* HeapSource;
     /// <summary>Where PKRU lies in the area, or 0.</summary>
     public ulong FpuKeysOffset;
+    /// <summary>The machine's <see cref="FailureInjection"/>, and 1 when anything is to fail: what user copies and disks look at.</summary>
+    public void* Failures;
+    public int FailuresArmed;
 }

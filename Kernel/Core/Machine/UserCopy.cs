@@ -20,7 +20,7 @@ internal static unsafe class UserCopy
     /// <returns>The number of bytes not copied; 0 is success.</returns>
     public static ulong CopyFromUserPartial(Span<byte> to, VirtAddr from)
     {
-        if (!UserSpace.Contains(from, (ulong)to.Length))
+        if (!UserSpace.Contains(from, (ulong)to.Length) || IsMadeToFail())
             return (ulong)to.Length;
         fixed (byte* pointer = to)
             return CopyIn(pointer, from.Value, (ulong)to.Length);
@@ -34,7 +34,7 @@ internal static unsafe class UserCopy
     /// <returns>The number of bytes not copied; 0 is success.</returns>
     public static ulong CopyToUserPartial(VirtAddr to, ReadOnlySpan<byte> from)
     {
-        if (!UserSpace.Contains(to, (ulong)from.Length))
+        if (!UserSpace.Contains(to, (ulong)from.Length) || IsMadeToFail())
             return (ulong)from.Length;
         fixed (byte* pointer = from)
             return CopyOut(to.Value, pointer, (ulong)from.Length);
@@ -45,7 +45,7 @@ internal static unsafe class UserCopy
 
     /// <returns>The number of bytes not cleared.</returns>
     public static ulong ClearUserPartial(VirtAddr to, ulong bytes) =>
-        UserSpace.Contains(to, bytes) ? Clear(to.Value, bytes) : bytes;
+        UserSpace.Contains(to, bytes) && !IsMadeToFail() ? Clear(to.Value, bytes) : bytes;
 
     /// <summary>Reads one value.</summary>
     public static Errno Get<T>(VirtAddr from, out T value) where T : unmanaged
@@ -71,7 +71,7 @@ internal static unsafe class UserCopy
     /// </returns>
     public static Result<int> StringFromUser(Span<byte> to, VirtAddr from)
     {
-        if (from.Value >= UserSpace.Limit)
+        if (from.Value >= UserSpace.Limit || IsMadeToFail())
             return Errno.EFAULT;
         ulong room = UserSpace.Limit - from.Value;
         ulong limit = Math.Min(room, (ulong)to.Length);
@@ -91,11 +91,15 @@ internal static unsafe class UserCopy
     public static Errno CompareExchange32(VirtAddr address, uint expected, uint desired, out uint old)
     {
         uint seen = 0;
-        bool ok = (address.Value & 3) == 0 && UserSpace.Contains(address, 4)
+        bool ok = (address.Value & 3) == 0 && UserSpace.Contains(address, 4) && !IsMadeToFail()
             && CompareExchange(address.Value, expected, desired, &seen) == 0;
         old = seen;
         return ok ? Errno.None : Errno.EFAULT;
     }
+
+    /// <summary>A test wants this copy to fail. Linux: <c>should_fail_usercopy</c>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool IsMadeToFail() => PerCpu.FailuresArmed && PerCpu.Failures.ShouldFail(FailureKinds.Copies);
 
     [MethodImpl(MethodImplOptions.InternalCall), RuntimeImport("*", "usercopy_in")]
     private static extern ulong CopyIn(void* to, ulong from, ulong bytes);

@@ -80,6 +80,9 @@ internal abstract unsafe class KernelThread
     /// <summary>While not zero a fault in a user copy is not handled but fails the copy at once. Linux: <c>pagefault_disabled</c>.</summary>
     public int PageFaultsDisabled;
 
+    /// <summary>Which of its next requests for memory is to fail.</summary>
+    public FailNth FailNth;
+
     /// <summary>Runs a kernel thread's body; a user task starts at its <see cref="TrapFrame"/> instead. Never returns.</summary>
     /// <remarks>Called on the new stack by the first switch, interrupts enabled.</remarks>
     public virtual void Start() => Panic.Now("a thread without a body was started"u8);

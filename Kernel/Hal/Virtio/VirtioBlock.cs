@@ -126,6 +126,8 @@ internal sealed unsafe class VirtioBlock : BlockDevice
         Errno error = Check(direction, sector, memory);
         if (error != Errno.None)
             return error;
+        if (IsMadeToFail())
+            return Errno.EIO;
         Count(direction, memory);
 
         // In as many requests as the device's limits make of it, one after the other.
@@ -147,6 +149,8 @@ internal sealed unsafe class VirtioBlock : BlockDevice
         Errno error = Check(direction, sector, memory);
         if (error != Errno.None)
             return error;
+        if (IsMadeToFail())
+            return Errno.EIO;
         if (memory.Length > MaximumSegments)
             return Errno.EINVAL;
         foreach (BlockSegment segment in memory)
@@ -166,12 +170,17 @@ internal sealed unsafe class VirtioBlock : BlockDevice
     {
         if ((_device.Features & FeatureFlush) == 0 || IsReadOnly)
             return Errno.None;
+        if (IsMadeToFail())
+            return Errno.EIO;
         int slot = TakeSlot();
         ReadOnlySpan<BlockSegment> nothing = default;
         uint offset = 0;
         _ = Fill(_slots[slot], TypeFlush, 0, ref nothing, ref offset);
         return Run(slot);
     }
+
+    /// <summary>A test wants this transfer to fail. Linux: <c>should_fail_request</c>.</summary>
+    private static bool IsMadeToFail() => PerCpu.FailuresArmed && PerCpu.Failures.ShouldFail(FailureKinds.Io);
 
     /// <summary>Takes a free slot; sleeps while there is none.</summary>
     private int TakeSlot()

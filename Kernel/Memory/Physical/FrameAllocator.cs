@@ -44,7 +44,7 @@ internal sealed partial class FrameAllocator
     public Errno Allocate(int order, AllocationFlags flags, out Pfn pfn)
     {
         const AllocationFlags slow = AllocationFlags.Dma | AllocationFlags.Dma32 | AllocationFlags.Compound;
-        if (_failures.ShouldFail(AllocationKind.Frames))
+        if (_failures.ShouldFail(FailureKinds.Frames))
         {
             pfn = Pfn.None;
             return Errno.ENOMEM;

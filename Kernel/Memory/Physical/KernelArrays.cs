@@ -25,7 +25,7 @@ internal sealed unsafe class KernelArrays
     /// <returns>Null when there is no memory or the length is negative.</returns>
     public T[]? Allocate<T>(int length)
     {
-        if (length < 0 || _failures.ShouldFail(AllocationKind.Arrays))
+        if (length < 0 || _failures.ShouldFail(FailureKinds.Arrays))
             return null;
         nuint bytes = ObjectFactory.ArraySizeOf<T>(length);
         void* memory;

@@ -27,18 +27,18 @@ internal sealed unsafe class KmallocCaches
     {
         _frames = memory.Frames;
         _failures = memory.Failures;
-        _powers[0] = memory.CreateSlabCache(AllocationKind.Bytes, "kmalloc-16"u8, 16, 16);
-        _powers[1] = memory.CreateSlabCache(AllocationKind.Bytes, "kmalloc-32"u8, 32, 32);
-        _powers[2] = memory.CreateSlabCache(AllocationKind.Bytes, "kmalloc-64"u8, 64, 64);
-        _cache96 = memory.CreateSlabCache(AllocationKind.Bytes, "kmalloc-96"u8, 96, 32);
-        _powers[3] = memory.CreateSlabCache(AllocationKind.Bytes, "kmalloc-128"u8, 128, 64);
-        _cache192 = memory.CreateSlabCache(AllocationKind.Bytes, "kmalloc-192"u8, 192, 64);
-        _powers[4] = memory.CreateSlabCache(AllocationKind.Bytes, "kmalloc-256"u8, 256, 64);
-        _powers[5] = memory.CreateSlabCache(AllocationKind.Bytes, "kmalloc-512"u8, 512, 64);
-        _powers[6] = memory.CreateSlabCache(AllocationKind.Bytes, "kmalloc-1k"u8, 1024, 64);
-        _powers[7] = memory.CreateSlabCache(AllocationKind.Bytes, "kmalloc-2k"u8, 2048, 64);
-        _powers[8] = memory.CreateSlabCache(AllocationKind.Bytes, "kmalloc-4k"u8, 4096, 64);
-        _powers[9] = memory.CreateSlabCache(AllocationKind.Bytes, "kmalloc-8k"u8, 8192, 64);
+        _powers[0] = memory.CreateSlabCache(FailureKinds.Bytes, "kmalloc-16"u8, 16, 16);
+        _powers[1] = memory.CreateSlabCache(FailureKinds.Bytes, "kmalloc-32"u8, 32, 32);
+        _powers[2] = memory.CreateSlabCache(FailureKinds.Bytes, "kmalloc-64"u8, 64, 64);
+        _cache96 = memory.CreateSlabCache(FailureKinds.Bytes, "kmalloc-96"u8, 96, 32);
+        _powers[3] = memory.CreateSlabCache(FailureKinds.Bytes, "kmalloc-128"u8, 128, 64);
+        _cache192 = memory.CreateSlabCache(FailureKinds.Bytes, "kmalloc-192"u8, 192, 64);
+        _powers[4] = memory.CreateSlabCache(FailureKinds.Bytes, "kmalloc-256"u8, 256, 64);
+        _powers[5] = memory.CreateSlabCache(FailureKinds.Bytes, "kmalloc-512"u8, 512, 64);
+        _powers[6] = memory.CreateSlabCache(FailureKinds.Bytes, "kmalloc-1k"u8, 1024, 64);
+        _powers[7] = memory.CreateSlabCache(FailureKinds.Bytes, "kmalloc-2k"u8, 2048, 64);
+        _powers[8] = memory.CreateSlabCache(FailureKinds.Bytes, "kmalloc-4k"u8, 4096, 64);
+        _powers[9] = memory.CreateSlabCache(FailureKinds.Bytes, "kmalloc-8k"u8, 8192, 64);
     }
 
     /// <summary>Takes at least <paramref name="bytes"/> bytes, all zero, aligned to 64 from 128 bytes up, else to 16.</summary>
@@ -47,7 +47,7 @@ internal sealed unsafe class KmallocCaches
     {
         if (bytes <= LargestCached)
             return CacheFor(bytes).Allocate(flags);
-        if (_failures.ShouldFail(AllocationKind.Bytes))
+        if (_failures.ShouldFail(FailureKinds.Bytes))
             return null;
         int order = OrderFor(bytes);
         if (order > FrameTable.MaxOrder || _frames.Allocate(order, flags | AllocationFlags.Zeroed, out Pfn pfn) != Errno.None)

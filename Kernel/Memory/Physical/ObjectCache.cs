@@ -18,7 +18,7 @@ internal sealed unsafe class ObjectCache<T>
     /// <param name="name">A literal: it is not copied. Linux's name for the same thing where there is one.</param>
     public ObjectCache(PhysicalMemory memory, ReadOnlySpan<byte> name)
     {
-        _slabs = memory.CreateSlabCache(AllocationKind.Objects, name, ObjectFactory.SizeOf<T>(), 8);
+        _slabs = memory.CreateSlabCache(FailureKinds.Objects, name, ObjectFactory.SizeOf<T>(), 8);
     }
 
     /// <summary>The memory below, with its statistics.</summary>

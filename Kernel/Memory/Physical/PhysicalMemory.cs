@@ -72,7 +72,7 @@ internal sealed class PhysicalMemory
     }
 
     /// <summary>Makes an object cache; at boot only, caches live as long as the machine.</summary>
-    internal SlabCache CreateSlabCache(AllocationKind kind, ReadOnlySpan<byte> name, nuint size, int alignment)
+    internal SlabCache CreateSlabCache(FailureKinds kind, ReadOnlySpan<byte> name, nuint size, int alignment)
     {
         var cache = new SlabCache(Frames, Failures, kind, ++_cacheNumbers, name, size, alignment)
         {

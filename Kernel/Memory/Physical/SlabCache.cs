@@ -35,7 +35,7 @@ internal sealed unsafe class SlabCache
 
     private readonly FrameAllocator _frames;
     private readonly FailureInjection _failures;
-    private readonly AllocationKind _kind;
+    private readonly FailureKinds _kind;
     private readonly byte* _name;                       // a literal in the image
     private readonly int _nameLength;
 
@@ -71,7 +71,7 @@ internal sealed unsafe class SlabCache
     /// <summary>Objects given back since the start.</summary>
     public ulong Frees;
 
-    internal SlabCache(FrameAllocator frames, FailureInjection failures, AllocationKind kind, ushort number, ReadOnlySpan<byte> name, nuint size, int alignment)
+    internal SlabCache(FrameAllocator frames, FailureInjection failures, FailureKinds kind, ushort number, ReadOnlySpan<byte> name, nuint size, int alignment)
     {
         _frames = frames;
         _failures = failures;

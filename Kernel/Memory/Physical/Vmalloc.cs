@@ -190,7 +190,7 @@ internal sealed class Vmalloc
     /// <summary>Finds a place for the pages and their guard, with all tables it needs.</summary>
     private VmallocArea? Reserve(PageCount pages, VmallocUse use)
     {
-        if (pages.Value == 0 || pages.Value >= TotalPages.Value || _failures.ShouldFail(AllocationKind.Vmalloc))
+        if (pages.Value == 0 || pages.Value >= TotalPages.Value || _failures.ShouldFail(FailureKinds.Vmalloc))
             return null;
         VmallocArea? area = _areas.Allocate();
         if (area is null)

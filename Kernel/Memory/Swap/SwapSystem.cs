@@ -62,6 +62,8 @@ internal sealed partial class SwapSystem
     /// <returns>False when there is no slot or no memory.</returns>
     internal bool TryAddToSwap(Pfn pfn)
     {
+        if (_memory.Physical.Failures.ShouldFail(FailureKinds.Swap))
+            return false;
         bool enabled = _lock.AcquireRaw();
         bool added = false;
         SwapArea? area = BestArea();

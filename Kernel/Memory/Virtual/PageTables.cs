@@ -19,8 +19,12 @@ internal sealed partial class MmStruct
     /// <summary>The top-level table: zeros below, the kernel's entries above, which are the same in every address space for ever.</summary>
     private bool AllocateRoot()
     {
-        if (System.Frames.Allocate(0, AllocationFlags.Zeroed, out Root) != Errno.None)
+        if (System.Physical.Failures.ShouldFail(FailureKinds.Tables)
+            || System.Frames.Allocate(0, AllocationFlags.Zeroed, out Root) != Errno.None)
+        {
             return false;
+        }
+
         var mine = new PageTable<ulong>(Root);
         var kernels = new PageTable<ulong>(System.InitMm.Root);
         for (int slot = KernelLayout.FirstKernelSlot; slot < PageSize.TableEntries; slot++)
@@ -114,8 +118,12 @@ internal sealed partial class MmStruct
     [MethodImpl(MethodImplOptions.NoInlining)]
     private bool TryAddTable(ref ulong entry)
     {
-        if (System.Frames.Allocate(0, AllocationFlags.Zeroed, out Pfn table) != Errno.None)
+        if (System.Physical.Failures.ShouldFail(FailureKinds.Tables)
+            || System.Frames.Allocate(0, AllocationFlags.Zeroed, out Pfn table) != Errno.None)
+        {
             return false;
+        }
+
         bool enabled = PageTableLock.AcquireRaw();
         if (entry == 0)
         {

@@ -76,6 +76,7 @@ internal sealed unsafe class InitProcess : KernelThreadWork
         if (error == Errno.None)
         {
             Log.Info($"{path} starts, {Cpu.ReadTsc() - self.System.StartTsc} ticks after the kernel");
+            self.System.Physical.Failures.StartPending();
             ContextSwitch.EnterUser(self);
         }
         if (error != Errno.ENOENT)

@@ -24,8 +24,8 @@ internal static class OomKiller
     /// <param name="task">Who needs memory; its access will be tried again, or it is the one to die.</param>
     public static void MakeRoom(Task task)
     {
-        if (task.FatalSignalPending)
-            return;
+        if (task.FatalSignalPending || task.FailNth.TakeInjected())
+            return;                                         // an injected failure is no shortage: the access is tried again
         TaskSystem system = task.System;
         ulong now = Time.MonotonicNanoseconds;
         if (system.OomPatience > now && HasMemory(system, system.OomVictim))

@@ -90,6 +90,8 @@ internal sealed class ProcessFiles
         directory.Add(proc, new OomFile(s, "oom_adj"u8, OomFile.Kind.OldAdjustment));
         directory.Add(proc, new OomFile(s, "oom_score_adj"u8, OomFile.Kind.Adjustment));
         directory.Add(proc, new IoFile(s));
+        directory.Add(proc, new FailNthFile(s));
+        directory.Add(proc, new FailKindsFile(s));
     }
 
     private void AddSettings(ProcFileSystem proc, ProcDirectory root)

@@ -163,7 +163,8 @@ internal sealed class SysctlFile : ProcPage
                 w.Decimal((ulong)_files.SelfTestsFailed);
                 break;
             case Setting.FileCount:
-                w.Text("0\t0\t9223372036854775807"u8);
+                w.Signed(io.Vfs.OpenFiles);
+                w.Text("\t0\t9223372036854775807"u8);
                 break;
             case Setting.InodeCount:
                 w.Text("0\t0"u8);
@@ -330,6 +331,8 @@ internal sealed class SysctlFile : ProcPage
                 if (value is < 1 or > 4)
                     return false;
                 _files.DropCaches = (int)value;
+                if ((value & 1) != 0)
+                    _ = Memory.Swap.DropCaches.Run(s.Memory);
                 if ((value & 2) != 0)
                 {
                     _ = _files.Io.Vfs.Dentries.Shrink(int.MaxValue);

@@ -45,6 +45,7 @@ internal sealed class MachineFiles
         root.Add(proc, new FixedText("consoles"u8, "ttyS0                -W- (EC p a)    4:64\n"u8));
         root.Add(proc, new InterruptsFile(this));
         root.Add(proc, new MemoryCheckFile(this));
+        root.Add(proc, new LedgerFile(this));
         root.Add(proc, new FrameWords(this, "kpagecount"u8, FrameWordKind.MapCount));
         root.Add(proc, new FrameWords(this, "kpageflags"u8, FrameWordKind.Flags));
     }
