@@ -78,6 +78,20 @@ internal abstract class OpenFile : MappableFile
     }
 
     /// <inheritdoc/>
+    public override bool MayTellResidency
+    {
+        get
+        {
+            TaskFiles who = TaskFiles.CurrentFiles;
+            return Permission.IsOwner(who, inode) || Permission.Check(who, inode, FileAccess.Write) == Errno.None;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void WillNeed(ulong firstPage, ulong pages)
+        => Advise((long)(firstPage << PageSize.Shift), (long)(pages << PageSize.Shift), FileAdvice.WillNeed);
+
+    /// <inheritdoc/>
     public override AddressSpace? Mapping => null;
 
     /// <inheritdoc/>

@@ -354,6 +354,7 @@ internal static unsafe class SharedMemorySyscalls
                 continue;
             usage.TotalPages += (segment.Bytes + PageSize.Mask) >> PageSize.Shift;
             usage.ResidentPages += segment.File.Mapping!.PageTotal;
+            usage.SwappedPages += segment.File.Mapping!.SwappedPages;
         }
         int highest = HighestSlot(segments);
         segments.Lock.Unlock();

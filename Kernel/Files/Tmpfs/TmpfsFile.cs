@@ -42,15 +42,20 @@ internal sealed class TmpfsFile : OpenFile
             int offset = (int)((ulong)position & PageSize.Mask);
             int count = (int)Math.Min(Math.Min(PageSize.Bytes - (ulong)offset, size - (ulong)position), to.Remaining);
             int copied;
-            if (pages.FindPage((ulong)position >> PageSize.Shift).TryGet(out Pfn page, out error))
+            if (pages.FindOrSwapIn((ulong)position >> PageSize.Shift).TryGet(out Pfn page, out error))
             {
                 error = to.CopyToIter(DirectMap.Page(page).Slice(offset, count), out copied);
                 pages.Cache.Frames.Put(page);
             }
-            else
+            else if (error == Errno.ENOENT)
             {
                 error = to.ZeroToIter(count, out copied);    // a hole
             }
+            else
+            {
+                break;
+            }
+
             position += copied;
         }
         if ((Flags & OpenFlags.NoAccessTime) == 0)
@@ -182,7 +187,7 @@ internal sealed class TmpfsFile : OpenFile
             ? Errno.EPERM
             : AttributeOperations.CheckWriteLimits(who, inode, ref from, position);
 
-    // A page that is there is data, also when all its bytes are zero.
+    // A page that was written is data, also when all its bytes are zero.
     private Result<long> SeekDataOrHole(long offset, long size, SeekOrigin origin)
     {
         if (offset < 0 || offset >= size)
@@ -192,18 +197,17 @@ internal sealed class TmpfsFile : OpenFile
         if (origin == SeekOrigin.Data)
         {
             ulong found = index;
-            if (!pages.TryNextPage(ref found, lastPage))
+            if (!pages.TryNextData(ref found, lastPage))
                 return Errno.ENXIO;
             Position = found == index ? offset : (long)(found << PageSize.Shift);
             return Position;
         }
-        for (; index <= lastPage && pages.IsResident(index); index++)
-        {
-        }
-        long hole = (long)(index << PageSize.Shift);
+        long hole = (long)(pages.NextHole(index, lastPage) << PageSize.Shift);
         Position = hole > size ? size : hole < offset ? offset : hole;
         return Position;
     }
+
+    public override void WillNeed(ulong firstPage, ulong count) => pages.SwapInRange(firstPage, firstPage + count - 1);
 
     /// <summary>For <c>MADV_REMOVE</c>.</summary>
     public override Errno RemoveRange(ulong startByte, ulong endByte) => PunchHole(startByte, endByte - startByte);
@@ -231,33 +235,21 @@ internal sealed class TmpfsFile : OpenFile
         }
         ulong first = offset >> PageSize.Shift;
         ulong last = (end - 1) >> PageSize.Shift;
-        if (!inode.HasRoomFor(MissingPages(first, last)))
+        if (!inode.HasRoomFor(last - first + 1 - pages.CountStored(first, last)))
             return Errno.ENOSPC;
         for (ulong index = first; index <= last; index++)
         {
-            if (who.SignalPending)
-                return Errno.EINTR;
-            if (!pages.FindOrCreatePage(index).TryGet(out Pfn page, out Errno error))
-                return error == Errno.ENOMEM ? Errno.ENOSPC : error;
-            pages.Cache.Frames.Put(page);
+            Errno error = who.SignalPending ? Errno.EINTR : pages.ReservePage(index);
+            if (error == Errno.None)
+                continue;
+            if (index > first)
+                pages.UnreservePages(first, index - 1);
+            return error;
         }
         if ((mode & FallocateMode.KeepSize) == 0 && end > inode.Size)
             pages.Resize(end);
         inode.ChangeTime = Vfs.Now;
         return Errno.None;
-    }
-
-    private ulong MissingPages(ulong first, ulong last)
-    {
-        ulong missing = last - first + 1;
-        ulong index = first;
-        while (pages.TryNextPage(ref index, last))
-        {
-            missing--;
-            if (index++ == last)
-                break;
-        }
-        return missing;
     }
 
     // Linux: memfd_add_seals.

@@ -188,7 +188,7 @@ internal sealed class TmpfsInode : Inode
     public override void GetAttributes(ref FileStat stat)
     {
         base.GetAttributes(ref stat);
-        stat.Blocks = mapping is null ? 0 : mapping.PageTotal * (PageSize.Bytes / 512);
+        stat.Blocks = mapping is null ? 0 : mapping.StoredPages * (PageSize.Bytes / 512);
     }
 
     /// <summary>Sets the text of a link. For the unpacker, which makes inodes itself.</summary>

@@ -83,7 +83,7 @@ internal sealed partial class MmStruct
         for (VmArea? area = Areas.First; area is not null && error == Errno.None; area = area.Next)
         {
             VirtAddr next = area.Start;
-            while (error == Errno.None && TryFindSwapped(area, number, ref next))
+            while (error == Errno.None && next < area.End && TryFindSwapped(new PageRange(next, area.End), number, out next, out _))
             {
                 if (HandleMmFault(area, next, FaultFlags.Remote | FaultFlags.Uncounted) == PageFaultResult.OutOfMemory)
                     error = Errno.ENOMEM;
@@ -95,25 +95,5 @@ internal sealed partial class MmStruct
 
         MmapLock.ReadUnlock();
         return error;
-    }
-
-    private bool TryFindSwapped(VmArea area, int number, ref VirtAddr address)
-    {
-        if (address >= area.End)
-            return false;
-        var walk = new PteTableWalk(this, new PageRange(address, area.End));
-        while (walk.MoveNext())
-        {
-            for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
-            {
-                Pte entry = walk.Table[i];
-                if (!entry.IsSwap() || new SwapEntry(entry).Area != number)
-                    continue;
-                address = walk.AddressOf(i);
-                return true;
-            }
-        }
-
-        return false;
     }
 }

@@ -21,9 +21,8 @@ internal abstract partial class AddressSpace
         ulong index = first;
         while (_pages.TryFind(ref index, last, out ulong entry))
         {
-            Pfn page = PageOf(entry);
-            if ((_cache.Frames[page].Flags & (FrameFlags.UpToDate | FrameFlags.Locked)) == FrameFlags.UpToDate)
-                fault.MapAround(index, page);
+            if (IsPage(entry) && (_cache.Frames[PageOf(entry)].Flags & (FrameFlags.UpToDate | FrameFlags.Locked)) == FrameFlags.UpToDate)
+                fault.MapAround(index, PageOf(entry));
             if (index++ == last)
                 break;
         }

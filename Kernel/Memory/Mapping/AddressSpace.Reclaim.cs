@@ -39,7 +39,7 @@ internal abstract partial class AddressSpace
     internal bool TryRelease(Pfn page)
     {
         ref PageFrame frame = ref _cache.Frames[page];
-        if (IsShmem || !IsHome(ref frame))
+        if (!IsHome(ref frame))
             return false;
         ulong index = frame.Index;
         if (frame.MapCount > 0)

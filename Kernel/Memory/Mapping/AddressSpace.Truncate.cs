@@ -55,15 +55,17 @@ internal abstract partial class AddressSpace
             ClearPart(end, 0, end & PageSize.Mask);
     }
 
-    /// <summary>Gives all pages back: the last act before the object is freed. No area may map the file any more.</summary>
+    /// <summary>Gives all pages back: the last act before the object is freed. No area may map the file any more. May sleep.</summary>
     public void Evict()
     {
         RemovePages(0, ulong.MaxValue);
-        if (PageTotal != 0)
+        LeaveSwappedFiles();
+        if (StoredPages != 0)
             Panic.Now("a page cache is freed with pages in it"u8);
     }
 
-    private void RemovePages(ulong first, ulong last)
+    /// <param name="onlyUnwritten">Only those that <see cref="ReservePage"/> made and nobody has used since.</param>
+    private void RemovePages(ulong first, ulong last, bool onlyUnwritten = false)
     {
         ulong index = first;
         while (true)
@@ -75,26 +77,41 @@ internal abstract partial class AddressSpace
                 return;
             }
 
-            Pfn page = PageOf(entry);
-            _cache.Frames.Get(page);
-            _lock.ReleaseRaw(enabled);
+            bool done = true;
+            if (!IsPage(entry))
+            {
+                if (!onlyUnwritten)
+                    EraseSwapped(index);
+                _lock.ReleaseRaw(enabled);
+                if (!onlyUnwritten)
+                    FreeSwapped(SwappedAt(entry));
+            }
+            else
+            {
+                Pfn page = PageOf(entry);
+                _cache.Frames.Get(page);
+                _lock.ReleaseRaw(enabled);
 
-            _cache.Locks.Lock(page);
-            _cache.Locks.WaitWritten(page);
-            RemovePage(page, index);
-            _cache.Locks.Unlock(page);
-            _cache.Frames.Put(page);
-            if (index++ == last)
+                _cache.Locks.Lock(page);
+                _cache.Locks.WaitWritten(page);
+                // While we waited it may have gone to swap: then its place is looked at once more.
+                if (!onlyUnwritten || !_cache.Frames[page].Has(FrameFlags.UpToDate))
+                    done = RemovePage(page, index);
+                _cache.Locks.Unlock(page);
+                _cache.Frames.Put(page);
+            }
+
+            if (done && index++ == last)
                 return;
         }
     }
 
-    /// <summary>Clears bytes <paramref name="from"/> to <paramref name="to"/> of the page that holds <paramref name="position"/>, if it is in memory.</summary>
+    /// <summary>Clears bytes <paramref name="from"/> to <paramref name="to"/> of the page that holds <paramref name="position"/>, if there is one.</summary>
     private void ClearPart(ulong position, ulong from, ulong to)
     {
         if (from == 0 && to == PageSize.Bytes)
             return;
-        if (!FindPage(position >> PageSize.Shift).TryGet(out Pfn page, out _))
+        if (!FindOrSwapIn(position >> PageSize.Shift).TryGet(out Pfn page, out _))
             return;
         DirectMap.Page(page).Slice((int)from, (int)(to - from)).Clear();
         MarkDirty(page);

@@ -19,7 +19,7 @@ internal abstract partial class AddressSpace
     private XArray _pages;
     private SpinLock _lock;
 
-    /// <summary>Pages in the cache; under the lock. Linux: <c>nrpages</c>.</summary>
+    /// <summary>Pages in memory; under the lock. Linux: <c>nrpages</c>.</summary>
     public ulong PageTotal { get; private set; }
 
     /// <summary>The machine's page cache that this one is part of.</summary>
@@ -61,7 +61,7 @@ internal abstract partial class AddressSpace
     {
         bool enabled = _lock.AcquireRaw();
         ulong entry = _pages.Load(index);
-        if (entry == 0)
+        if (!IsPage(entry))
         {
             _lock.ReleaseRaw(enabled);
             return Errno.ENOENT;
@@ -82,10 +82,15 @@ internal abstract partial class AddressSpace
         return Errno.ENOENT;
     }
 
-    /// <summary>The page, read from the file if it is not in memory; takes a reference. May sleep.</summary>
+    /// <summary>The page, read from the file or from swap if it is not in memory; takes a reference. May sleep.</summary>
     /// <returns><see cref="Errno.ENOMEM"/>, <see cref="Errno.ENOSPC"/> or what <see cref="ReadPage"/> says. The file's end is not looked at.</returns>
-    public Result<Pfn> FindOrCreatePage(ulong index)
+    public Result<Pfn> FindOrCreatePage(ulong index) => FindOrCreatePage(index, out _);
+
+    /// <inheritdoc cref="FindOrCreatePage(ulong)"/>
+    /// <param name="hasSwapped">Whether a disk had to be waited for because the page was swapped out.</param>
+    public Result<Pfn> FindOrCreatePage(ulong index, out bool hasSwapped)
     {
+        hasSwapped = false;
         while (true)
         {
             bool enabled = _lock.AcquireRaw();
@@ -99,6 +104,15 @@ internal abstract partial class AddressSpace
                 return created;
             }
 
+            if (!IsPage(entry))
+            {
+                _lock.ReleaseRaw(enabled);
+                Errno error = SwapIn(index, SwappedAt(entry), ref hasSwapped);
+                if (error != Errno.None)
+                    return error;
+                continue;
+            }
+
             Pfn page = PageOf(entry);
             _cache.Frames.Get(page);
             _lock.ReleaseRaw(enabled);
@@ -109,6 +123,13 @@ internal abstract partial class AddressSpace
             _cache.Locks.WaitUnlocked(page);
             if (_cache.Frames[page].Has(FrameFlags.UpToDate))
                 return page;
+            if (IsShmem && Holds(page, index))
+            {
+                // Room that fallocate took: zeros, and from now on content.
+                _cache.Frames[page].SetFlags(FrameFlags.UpToDate);
+                return page;
+            }
+
             _cache.Frames.Put(page);
         }
     }
@@ -145,38 +166,38 @@ internal abstract partial class AddressSpace
     {
         bool enabled = _lock.AcquireRaw();
         ulong entry = _pages.Load(index);
-        bool resident = entry != 0 && _cache.Frames[PageOf(entry)].Has(FrameFlags.UpToDate);
+        bool resident = IsPage(entry) && _cache.Frames[PageOf(entry)].Has(FrameFlags.UpToDate);
         _lock.ReleaseRaw(enabled);
-        return resident;
-    }
-
-    /// <summary>Finds the next page in memory from <paramref name="index"/> to <paramref name="last"/>, without a reference: for SEEK_DATA and the like.</summary>
-    public bool TryNextPage(ref ulong index, ulong last)
-    {
-        bool enabled = _lock.AcquireRaw();
-        bool found = _pages.TryFind(ref index, last, out _);
-        _lock.ReleaseRaw(enabled);
-        return found;
+        return resident || (entry != 0 && !IsPage(entry) && _cache.Swap!.IsResident(SwappedAt(entry)));
     }
 
     /// <summary>Panics unless the array and every frame in it agree.</summary>
     public void Validate()
     {
         bool enabled = _lock.AcquireRaw();
-        Panic.Unless(_pages.Validate() == PageTotal, "a page cache counts its pages wrong"u8);
-        ulong index = 0;
+        Panic.Unless(_pages.Validate() == StoredPages, "a page cache counts its pages wrong"u8);
+        ulong index = 0, swapped = 0;
         while (_pages.TryFind(ref index, ulong.MaxValue, out ulong entry))
         {
-            ref PageFrame frame = ref _cache.Frames[PageOf(entry)];
-            Panic.Unless(frame.Has(FrameFlags.PageCache) && IsHome(ref frame) && frame.Index == index, "a page of the cache does not know its place"u8);
-            Panic.Unless(frame.ReferenceCount > frame.MapCount, "a page of the cache lacks the cache's reference"u8);
-            Panic.Unless(_pages.HasMark(index, XArrayMark.Dirty) == (!IsShmem && frame.Has(FrameFlags.Dirty)), "a page of the cache is marked wrong"u8);
+            if (IsPage(entry))
+                ValidatePage(PageOf(entry), index);
+            else
+                swapped++;
             if (++index == 0)
                 break;
         }
 
+        Panic.Unless(swapped == SwappedPages, "a file counts its pages in swap wrong"u8);
         _lock.ReleaseRaw(enabled);
         ValidateAreas();
+    }
+
+    private void ValidatePage(Pfn page, ulong index)
+    {
+        ref PageFrame frame = ref _cache.Frames[page];
+        Panic.Unless(frame.Has(FrameFlags.PageCache) && IsHome(ref frame) && frame.Index == index, "a page of the cache does not know its place"u8);
+        Panic.Unless(frame.ReferenceCount > frame.MapCount, "a page of the cache lacks the cache's reference"u8);
+        Panic.Unless(_pages.HasMark(index, XArrayMark.Dirty) == (!IsShmem && frame.Has(FrameFlags.Dirty)), "a page of the cache is marked wrong"u8);
     }
 
     /// <summary>Takes a frame, puts it into the cache locked, and has it filled.</summary>
@@ -246,13 +267,13 @@ internal abstract partial class AddressSpace
         }
 
         _cache.Frames[page].SetFlags(FrameFlags.UpToDate);
-        if (!IsShmem)
-            _cache.Frames.Lru.Add(page, LruKind.InactiveFile);
+        _cache.Frames.Lru.Add(page, IsShmem ? LruKind.InactiveAnonymous : LruKind.InactiveFile);
         _cache.Locks.Unlock(page);
     }
 
-    /// <summary>Takes a page out of the cache, if it is still in. The caller holds a reference and the page's lock.</summary>
-    private void RemovePage(Pfn page, ulong index)
+    /// <summary>Takes a page out of the cache. The caller holds a reference and the page's lock.</summary>
+    /// <returns>False when it was not there any more.</returns>
+    private bool RemovePage(Pfn page, ulong index)
     {
         ref PageFrame frame = ref _cache.Frames[page];
         bool enabled = _lock.AcquireRaw();
@@ -266,20 +287,21 @@ internal abstract partial class AddressSpace
 
         _lock.ReleaseRaw(enabled);
         if (!removed)
-            return;
+            return false;
 
         bool wasDirty = frame.TestAndClear(FrameFlags.Dirty);
         if (wasDirty && !IsShmem)
             _cache.CountDirty(-1);
-        frame.ClearFlags(FrameFlags.PageCache | FrameFlags.SwapBacked);
+        frame.ClearFlags(FrameFlags.PageCache);              // not SwapBacked: that says on which reclaim list it is
         _cache.CountPages(IsShmem, -1);
         UnchargePage();
         _cache.Frames.Put(page);
+        return true;
     }
 
     private unsafe bool IsHome(ref PageFrame frame) => frame.Mapping == (nuint)ObjectFactory.AddressOf(this);
 
-    // Frame 0 exists, and 0 means "no entry".
+    // An entry is a frame number plus one, for frame 0 exists and 0 means "no entry"; or, with bit 63, where the page is in swap.
     private static ulong EntryOf(Pfn page) => page.Value + 1;
 
     private static Pfn PageOf(ulong entry) => new(entry - 1);

@@ -21,11 +21,12 @@ internal class FileMapOperations(PageCache cache) : VmOperations
         Result<Pfn> found = mapping.FindPage(fault.PageIndex);
         if (!found.IsOk)
         {
-            fault.IsMajor = !mapping.IsShmem;
+            bool hasSwapped = false;
             if (mapping.IsShmem || fault.Area.Has(VmFlags.RandomRead))
-                found = mapping.FindOrCreatePage(fault.PageIndex);
+                found = mapping.FindOrCreatePage(fault.PageIndex, out hasSwapped);
             else
                 found = mapping.FindOrReadAhead(fault.PageIndex, ref mapping.FaultAhead);
+            fault.IsMajor = !mapping.IsShmem || hasSwapped;
         }
 
         if (!found.TryGet(out Pfn page, out Errno error))

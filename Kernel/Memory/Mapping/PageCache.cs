@@ -1,6 +1,7 @@
 using System.Threading;
 using NanoVm.Core;
 using NanoVm.Memory.Physical;
+using NanoVm.Memory.Swap;
 
 namespace NanoVm.Memory.Mapping;
 
@@ -12,6 +13,9 @@ internal sealed class PageCache
     public readonly FrameAllocator Frames;
     public readonly XArrayNodes Nodes;
     public readonly FrameLocks Locks;
+
+    /// <summary>Where pages of shared memory go when memory is short; set at boot, null on a machine without swap (a test's).</summary>
+    internal SwapSystem? Swap;
 
     private long _filePages;
     private long _shmemPages;

@@ -55,6 +55,8 @@ internal sealed class SharedMemoryFile : MappableFile
         return Errno.None;
     }
 
+    public override void WillNeed(ulong firstPage, ulong pages) => _space.SwapInRange(firstPage, firstPage + pages - 1);
+
     public override void WritePath(ref Core.TextWriter to) => to.Text("/dev/zero (deleted)"u8);
 }
 

@@ -76,6 +76,9 @@ internal sealed partial class FrameAllocator
         }
     }
 
+    /// <summary>Whether enough is free to read what is only going to be needed: a 32nd of memory.</summary>
+    public bool HasRoomForReadAhead => FreeFrames.Value > TotalFrames.Value / 32;
+
     /// <summary>The zones, in ascending order; empty ones too.</summary>
     public ReadOnlySpan<Zone> Zones => _zones;
 

@@ -250,6 +250,8 @@ internal sealed class PageReclaim : ReclaimSource
     private bool TryPrepare(Pfn pfn)
     {
         ref PageFrame frame = ref _frames[pfn];
+        if (FrameMapping.AddressSpaceOf(frame) is { } shared)
+            return !frame.TestAndClear(FrameFlags.Referenced) && !(frame.MapCount > 0 && shared.WasReferenced(pfn)) && shared.TrySwapOut(pfn);
         bool cached = frame.Has(FrameFlags.SwapCache);
         if (frame.MapCount > 0 && ((frame.Mapping & PageFrame.MappingAnonymous) == 0 || AnonymousRmap.WasReferenced(_memory, pfn)))
             return false;

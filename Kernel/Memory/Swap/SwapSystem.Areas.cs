@@ -162,6 +162,9 @@ internal sealed partial class SwapSystem
             mm = next;
         }
 
+        if (error == Errno.None)
+            error = BringBackFiles(area.Number);
+
         // What nobody names any more and only the cache keeps.
         for (int slot = 1; slot < area.Uses.Length; slot++)
         {

@@ -40,6 +40,7 @@ internal sealed partial class SwapSystem
         _cache = cache;
         _frames = memory.Frames;
         _objects = new ObjectCache<SwapArea>(memory.Physical, "swap_info_struct"u8);
+        cache.Swap = this;
     }
 
     /// <summary>Pages swapped out and in. <c>pswpout</c>, <c>pswpin</c>.</summary>
@@ -150,6 +151,26 @@ internal sealed partial class SwapSystem
             _frames.Get(pfn);
         _lock.ReleaseRaw(enabled);
         return !pfn.IsNone;
+    }
+
+    /// <summary>How many page-table entries name the slot. Linux: <c>swp_swapcount</c>.</summary>
+    internal int UsersOf(SwapEntry entry)
+    {
+        bool enabled = _lock.AcquireRaw();
+        SwapArea area = AreaOf(entry);
+        int users = area.Uses[(int)entry.Slot] - (CachedPage(area, entry.Slot).IsNone ? 0 : 1);
+        _lock.ReleaseRaw(enabled);
+        return users;
+    }
+
+    /// <summary>Whether the page of a slot is in memory and complete, for <c>mincore</c>.</summary>
+    internal bool IsResident(SwapEntry entry)
+    {
+        if (!TryFind(entry, out Pfn pfn))
+            return false;
+        bool resident = _frames[pfn].Has(FrameFlags.UpToDate);
+        _frames.Put(pfn);
+        return resident;
     }
 
     /// <summary>Uses of a page's slot beyond the cache's own.</summary>

@@ -118,8 +118,8 @@ internal sealed partial class MmStruct
             else
             {
                 error = AdvisePages(area, part, advice);
-                // REMOVE lets the lock go meanwhile: the area may not be there any more.
-                previous = advice == MemoryAdvice.Remove ? null : area;
+                // These let the lock go meanwhile: the area may not be there any more.
+                previous = advice is MemoryAdvice.Remove or MemoryAdvice.WillNeed ? null : area;
             }
 
             if (error != Errno.None)
@@ -222,7 +222,7 @@ internal sealed partial class MmStruct
             case MemoryAdvice.Remove:
                 return RemovePages(area, part);
             case MemoryAdvice.WillNeed:
-                area.File?.WillNeed(area.PageIndexOf(part.Start), part.Count.Value);
+                WillNeed(area, part);
                 return Errno.None;
             default:
                 // COLD and PAGEOUT are hints to reclaim; what they refuse, they refuse without it too.

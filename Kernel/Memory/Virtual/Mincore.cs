@@ -1,6 +1,7 @@
 using System;
 using NanoVm.Core;
 using NanoVm.Memory.Mapping;
+using NanoVm.Memory.Swap;
 
 namespace NanoVm.Memory.Virtual;
 
@@ -31,7 +32,8 @@ internal sealed partial class MmStruct
         {
             VirtAddr at = start + ((ulong)i << PageSize.Shift);
             Pte entry = ReadPte(at);
-            bool resident = entry.IsMapped() || (entry.IsNone && mapping is not null && mapping.IsResident(area.PageIndexOf(at)));
+            bool resident = entry.IsMapped()
+                || (entry.IsNone ? mapping is not null && mapping.IsResident(area.PageIndexOf(at)) : System.Swap!.IsResident(new SwapEntry(entry)));
             answer[i] = resident ? (byte)1 : (byte)0;
         }
 

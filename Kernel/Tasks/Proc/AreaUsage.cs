@@ -1,6 +1,8 @@
 using System;
 using NanoVm.Core;
+using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Physical;
+using NanoVm.Memory.Swap;
 using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Tasks.Proc;
@@ -22,6 +24,9 @@ internal struct AreaUsage
     public ulong Swap;
     public ulong Locked;
 
+    /// <summary>With the same bits behind the point as the other shares. Pages of shared memory that are in swap count for nobody here.</summary>
+    private ulong _swapPss;
+
     private ulong _pss;
     private ulong _pssDirty;
     private ulong _pssAnonymous;
@@ -41,13 +46,22 @@ internal struct AreaUsage
 
     public readonly ulong PssLocked => _pssLocked >> ShareBits;
 
+    public readonly ulong SwapPss => _swapPss >> ShareBits;
+
     /// <summary>Counts the pages of an area. Holds <see cref="MmStruct.MmapLock"/>. O(pages present).</summary>
     public void Add(VmArea area)
     {
         MmStruct mm = area.Mm;
         FrameAllocator frames = mm.System.Frames;
         bool locked = area.Has(VmFlags.Locked);
-        bool shmem = area.Operations is { } operations && operations.IsShmem(area);
+        AddressSpace? shared = area.Operations is { } operations && operations.IsShmem(area) ? area.File!.Mapping : null;
+        bool shmem = shared is not null;
+        if (shared is not null)
+            Swap += shared.CountSwapped(area.PageOffset, area.PageOffset + area.Pages.Value - 1) << PageSize.Shift;
+
+        // What a program that may have pages of its own sees of the file's is only what no page of its own hides.
+        if (shared is { SwappedPages: 0 } || !area.Flags.IsCow())
+            shared = null;
         using (mm.PageTableLock.Acquire())
         {
             var walk = new PteTableWalk(mm, area.Range);
@@ -56,13 +70,21 @@ internal struct AreaUsage
                 for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
                 {
                     Pte entry = walk.Table[i];
+                    if (shared is not null && !entry.IsNone && shared.IsSwapped(area.PageIndexOf(walk.AddressOf(i))))
+                        Swap -= PageSize.Bytes;
                     if (entry.IsMapped())
                         AddPage(entry, frames, mm.System.ZeroPage, locked, shmem);
                     else if (entry.IsSwap())
-                        Swap += PageSize.Bytes;
+                        AddSwapped(mm.System.Swap!.UsersOf(new SwapEntry(entry)));
                 }
             }
         }
+    }
+
+    private void AddSwapped(int users)
+    {
+        Swap += PageSize.Bytes;
+        _swapPss += (PageSize.Bytes << ShareBits) / (ulong)Math.Max(1, users);
     }
 
     private void AddPage(Pte entry, FrameAllocator frames, Pfn zeroPage, bool locked, bool shmem)

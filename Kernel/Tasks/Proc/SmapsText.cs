@@ -40,7 +40,7 @@ internal static class SmapsText
         Kilobytes(ref w, "Shared_Hugetlb: "u8, 0);
         Kilobytes(ref w, "Private_Hugetlb: "u8[..16], 0);
         Kilobytes(ref w, "Swap:           "u8, usage.Swap);
-        Kilobytes(ref w, "SwapPss:        "u8, usage.Swap);
+        Kilobytes(ref w, "SwapPss:        "u8, usage.SwapPss);
         Kilobytes(ref w, "Locked:         "u8, usage.PssLocked);
     }
 
