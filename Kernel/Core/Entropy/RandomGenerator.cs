@@ -1,4 +1,5 @@
 using System;
+using System.Runtime.InteropServices;
 using NanoVm.Core.Sync;
 
 namespace NanoVm.Core;
@@ -12,10 +13,15 @@ internal sealed unsafe class RandomGenerator
 {
     private const int KeyWords = 8;
     private const int BlockBytes = 64;
+    private const int BatchWords = 16;
 
     private SpinLock _lock;
     /// <summary>Under <see cref="_lock"/>.</summary>
     private readonly uint[] _key = new uint[KeyWords];
+
+    /// <summary>Words made in advance for <see cref="Next"/>; those before <see cref="_batchUsed"/> have been handed out, and are 0. Under <see cref="_lock"/>.</summary>
+    private readonly ulong[] _batch = new ulong[BatchWords];
+    private int _batchUsed = BatchWords;
 
     /// <summary>Stirs <paramref name="seed"/> into the key.</summary>
     public void AddSeed(ulong seed)
@@ -27,29 +33,53 @@ internal sealed unsafe class RandomGenerator
             byte* block = stackalloc byte[BlockBytes];
             Block(block, 0);
             TakeKey(block);
+            _batchUsed = BatchWords;                        // what the old key made is not handed out any more
         }
     }
 
-    public void Fill(Span<byte> bytes)
+    /// <summary>One word. A file's place in its folder's tree asks for one at every new name, so they are made several at a time.</summary>
+    /// <remarks>Linux: <c>get_random_u64</c>, that has such a batch too.</remarks>
+    public ulong Next()
     {
-        byte* block = stackalloc byte[BlockBytes];
         using (_lock.Acquire())
         {
-            // The first block's first half is the next key; it never leaves here.
-            ulong counter = 0;
-            Block(block, counter++);
-            byte* next = stackalloc byte[KeyWords * sizeof(uint)];
-            new ReadOnlySpan<byte>(block, KeyWords * sizeof(uint)).CopyTo(new Span<byte>(next, KeyWords * sizeof(uint)));
-
-            while (bytes.Length > 0)
+            if (_batchUsed == BatchWords)
             {
-                Block(block, counter++);
-                int count = Math.Min(bytes.Length, BlockBytes);
-                new ReadOnlySpan<byte>(block, count).CopyTo(bytes);
-                bytes = bytes.Slice(count);
+                FillLocked(MemoryMarshal.AsBytes(new Span<ulong>(_batch)));
+                _batchUsed = 0;
             }
-            TakeKey(next);
+
+            ulong word = _batch[_batchUsed];
+            _batch[_batchUsed++] = 0;                       // who learns the state later does not learn this word
+            return word;
         }
+    }
+
+    /// <summary>Fills <paramref name="bytes"/> from a stream that nobody sees again.</summary>
+    public void Fill(Span<byte> bytes)
+    {
+        using (_lock.Acquire())
+            FillLocked(bytes);
+    }
+
+    private void FillLocked(Span<byte> bytes)
+    {
+        // The first block's first half is the next key; it never leaves here.
+        byte* block = stackalloc byte[BlockBytes];
+        ulong counter = 0;
+        Block(block, counter++);
+        byte* next = stackalloc byte[KeyWords * sizeof(uint)];
+        new ReadOnlySpan<byte>(block, KeyWords * sizeof(uint)).CopyTo(new Span<byte>(next, KeyWords * sizeof(uint)));
+
+        while (bytes.Length > 0)
+        {
+            Block(block, counter++);
+            int count = Math.Min(bytes.Length, BlockBytes);
+            new ReadOnlySpan<byte>(block, count).CopyTo(bytes);
+            bytes = bytes.Slice(count);
+        }
+
+        TakeKey(next);
         new Span<byte>(block, BlockBytes).Clear();
     }
 

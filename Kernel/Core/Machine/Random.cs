@@ -9,12 +9,7 @@ internal static unsafe class Random
 {
     public static void Fill(Span<byte> bytes) => RawObject.At<RandomGenerator>(PerCpu.Area->Generator).Fill(bytes);
 
-    public static ulong Next()
-    {
-        ulong value = 0;
-        Fill(new Span<byte>(&value, sizeof(ulong)));
-        return value;
-    }
+    public static ulong Next() => RawObject.At<RandomGenerator>(PerCpu.Area->Generator).Next();
 
     internal static void Install(RandomGenerator generator) => PerCpu.Area->Generator = RawObject.AddressOf(generator);
 }
