@@ -107,6 +107,7 @@ internal sealed unsafe class Machine
     {
         Tasks = new TaskSystem(Memory, Timers) { Power = new PowerOff(Terminal), StartTsc = Clock.StartTsc };
         Tasks.Clocks.Clock = Clock;
+        Physical.Frames.OutOfMemory = new OomKiller(Tasks);
         Tasks.AdoptBootThread();
         if (!CommandLine.ValueOf(info.CommandLine, "vdso"u8).SequenceEqual("0"u8))
             Tasks.Vdso = new Vdso(Memory, Clock);

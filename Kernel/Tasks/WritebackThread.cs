@@ -12,6 +12,7 @@ internal sealed class WritebackThread(Vfs vfs) : KernelThreadWork
     public override void Run(Task self)
     {
         self.System.Memory.FlushThread = self;
+        self.MayUseReserve = true;                          // what it needs makes more pages free than it takes
         for (; ; )
         {
             self.State = ThreadState.Uninterruptible;

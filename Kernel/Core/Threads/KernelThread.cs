@@ -53,6 +53,15 @@ internal abstract unsafe class KernelThread
     /// <summary>A SIGKILL waits: killable sleeps end too. Linux: <c>fatal_signal_pending</c>.</summary>
     public bool FatalSignalPending;
 
+    /// <summary>
+    /// The thread is freeing memory: it may take the frames that are kept for this, to the last one, and does not reclaim for itself. Set by
+    /// the thread around such work. Linux: <c>PF_MEMALLOC</c>.
+    /// </summary>
+    public bool MayUseReserve;
+
+    /// <summary>Chosen to die for want of memory: part of the reserve is for it, so that it can. Linux: <c>tsk_is_oom_victim</c>.</summary>
+    public bool IsOomVictim;
+
     /// <summary>Whether the scheduler has the thread in its queue now.</summary>
     public bool IsQueued;
 

@@ -116,7 +116,12 @@ internal static class PageFaultHandler
         if (result == PageFaultResult.Installed)
             return PageFaultResult.Handled;
         if (!fromUser)
-            return result == PageFaultResult.KernelBad ? result : PageFaultResult.KernelFixup;
+        {
+            // Want of memory is no EFAULT: room is made and the copy goes on, unless the task itself is to die for it.
+            bool final = result == PageFaultResult.KernelBad || (result == PageFaultResult.OutOfMemory && !TaskMemory.Current.FatalSignalPending);
+            return final ? result : PageFaultResult.KernelFixup;
+        }
+
         if (result == PageFaultResult.Sigbus)
             mm.System.Statistics.Count(VmCounter.FaultSigbus);
         else if (result != PageFaultResult.OutOfMemory)

@@ -5,7 +5,7 @@ namespace NanoVm.Memory.Physical;
 /// <summary>What is asked of an allocation besides its size.</summary>
 /// <remarks>Linux: <c>gfp_t</c>.</remarks>
 [Flags]
-internal enum AllocationFlags : byte
+internal enum AllocationFlags : ushort
 {
     None = 0,
 
@@ -32,4 +32,7 @@ internal enum AllocationFlags : byte
 
     /// <summary>Only when there is plenty: for what is read ahead. Neither reclaims nor goes below the low watermark.</summary>
     NoReclaim = 128,
+
+    /// <summary>Rather ENOMEM than somebody's death: the size is a program's wish, or there is another way. Linux: <c>__GFP_RETRY_MAYFAIL</c>.</summary>
+    MayFail = 256,
 }

@@ -13,8 +13,15 @@ internal sealed partial class FrameAllocator
         _reclaim = source;
     }
 
-    /// <summary>How often an allocation reclaims before it gives up, as long as something comes of it.</summary>
-    private const int ReclaimRounds = 64;
+    /// <summary>Asked when reclaim frees nothing; installed by <c>Machine.cs</c>.</summary>
+    public OutOfMemoryHandler? OutOfMemory;
+
+    /// <summary>How often in a row reclaim may free nothing before an allocation gives up. Linux: <c>MAX_RECLAIM_RETRIES</c>.</summary>
+    private const int MostVainRounds = 16;
+
+    /// <summary>Larger blocks may not come together however much is freed: so many rounds, and no more. Linux: <c>PAGE_ALLOC_COSTLY_ORDER</c>.</summary>
+    private const int CostlyOrder = 3;
+    private const int CostlyRounds = 64;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private Errno AllocateSlow(int order, AllocationFlags flags, out Pfn pfn)
@@ -23,20 +30,14 @@ internal sealed partial class FrameAllocator
         if ((uint)order > FrameTable.MaxOrder)
             return Errno.ENOMEM;
 
-        if (!TryZones(order, flags, out pfn))
+        if (!TryZones(order, flags, out pfn) && !TryHarder(order, flags, out pfn))
         {
-            if ((flags & (AllocationFlags.Atomic | AllocationFlags.NoReclaim)) != 0 || !ReclaimAndRetry(order, flags, out pfn))
-            {
-                AllocationFailures++;
-                return Errno.ENOMEM;
-            }
+            AllocationFailures++;
+            return Errno.ENOMEM;
         }
 
         if (_preferred.FreeFrames < _preferred.WatermarkLow)
-        {
-            for (ReclaimSource? source = _reclaim; source is not null; source = source.Next)
-                source.LowMemory();
-        }
+            WakeBackground();
 
         CheckPoison(pfn, order);
         if ((flags & AllocationFlags.Zeroed) != 0)
@@ -46,6 +47,37 @@ internal sealed partial class FrameAllocator
         }
 
         return Errno.None;
+    }
+
+    private void WakeBackground()
+    {
+        for (ReclaimSource? source = _reclaim; source is not null; source = source.Next)
+            source.LowMemory();
+    }
+
+    /// <summary>The zones have nothing above their watermarks. Who frees memory takes from below them; who may sleep frees some.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryHarder(int order, AllocationFlags flags, out Pfn pfn)
+    {
+        pfn = Pfn.None;
+        if ((flags & AllocationFlags.NoReclaim) != 0)
+            return false;
+        WakeBackground();
+        if (PerCpu.CurrentOrNull is { MayUseReserve: true })
+            return TryZones(order, flags | AllocationFlags.Reserve, out pfn);
+        if (PerCpu.CurrentOrNull is { IsOomVictim: true } && TryZones(order, flags | AllocationFlags.Atomic, out pfn))
+            return true;
+        if ((flags & AllocationFlags.Atomic) != 0)
+            return false;
+        while (!ReclaimAndRetry(order, flags, out pfn))
+        {
+            // Under a spin lock nobody can wait for a death; before the tasks are there nobody can die.
+            if ((flags & AllocationFlags.MayFail) != 0 || order > CostlyOrder || OutOfMemory is not { } killer || !Interrupts.AreEnabled
+                || !killer.MakeRoom())
+                return false;
+        }
+
+        return true;
     }
 
     private bool TryZones(int order, AllocationFlags flags, out Pfn pfn)
@@ -89,6 +121,8 @@ internal sealed partial class FrameAllocator
             int wanted = PerCpuFrames.Batch;
             while (wanted > 0 && IsAbove(zone, 0, highest, flags))
             {
+                // What lies below the watermark is for this request alone: on the list anybody could take it.
+                flags &= ~(AllocationFlags.Reserve | AllocationFlags.Atomic);
                 uint single = zone.Take(0);
                 if (single == PageFrame.NoLink)
                     break;
@@ -165,20 +199,31 @@ internal sealed partial class FrameAllocator
         if (TryZones(order, flags, out pfn))
             return true;
 
-        for (int round = 0; round < ReclaimRounds; round++)
+        // As long as frames come free somebody gets on, and in the end we do. Only a block may never come together, and who is killed need not wait.
+        int vain = 0;
+        for (int round = 0; order <= CostlyOrder || round < CostlyRounds; round++)
         {
-            bool progress = false;
+            ulong freed = 0;
             for (ReclaimSource? source = _reclaim; source is not null; source = source.Next)
             {
-                if (source.Reclaim(new PageCount(PerCpuFrames.Batch + (1UL << order))).Value == 0)
+                ulong here = source.Reclaim(new PageCount(PerCpuFrames.Batch + (1UL << order))).Value;
+                if (here == 0)
                     continue;
-                progress = true;
+                freed += here;
                 DrainPerCpu();
                 if (TryZones(order, flags, out pfn))
                     return true;
             }
 
-            if (!progress)
+            vain = freed == 0 ? vain + 1 : 0;
+            if (vain > MostVainRounds || PerCpu.CurrentOrNull is null or { FatalSignalPending: true })
+                return false;
+            if (freed != 0)
+                continue;
+            bool mayChange = false;
+            for (ReclaimSource? source = _reclaim; source is not null; source = source.Next)
+                mayChange |= source.WaitForProgress();
+            if (!mayChange)
                 return false;
         }
 

@@ -162,8 +162,11 @@ internal sealed partial class FrameAllocator
         frame.Next = list.First;
         list.First = (uint)pfn.Value;
         zone.Frees++;
+        // When memory is short every free frame counts against the watermarks, so none waits on a list.
         if (++list.Count > PerCpuFrames.High)
             Drain(zone, ref list, PerCpuFrames.Batch);
+        else if (zone.FreeFrames < zone.WatermarkLow)
+            Drain(zone, ref list, list.Count);
         Interrupts.Restore(enabled);
     }
 

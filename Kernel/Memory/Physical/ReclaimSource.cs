@@ -13,8 +13,12 @@ internal abstract class ReclaimSource
     internal ReclaimSource? Next;
 
     /// <summary>Tries to free at least <paramref name="wanted"/> frames.</summary>
-    /// <returns>How many were freed.</returns>
+    /// <returns>How many were freed, by the caller or, while he waited for his turn, by others.</returns>
     public abstract PageCount Reclaim(PageCount wanted);
+
+    /// <summary>Nothing could be freed now: sleeps a little if that can change, because pages are being written.</summary>
+    /// <returns>Whether it slept, so that another try makes sense.</returns>
+    public virtual bool WaitForProgress() => false;
 
     /// <summary>Memory has fallen below the low watermark: time to begin, for who does so in the background. Must not sleep.</summary>
     public virtual void LowMemory()

@@ -254,7 +254,7 @@ internal sealed unsafe class SlabCache
     [MethodImpl(MethodImplOptions.NoInlining)]
     private uint Grow(AllocationFlags flags)
     {
-        AllocationFlags passed = flags & (AllocationFlags.Atomic | AllocationFlags.Reserve | AllocationFlags.Dma32 | AllocationFlags.Dma);
+        AllocationFlags passed = flags & (AllocationFlags.Atomic | AllocationFlags.Reserve | AllocationFlags.MayFail | AllocationFlags.Dma32 | AllocationFlags.Dma);
         if (_frames.Allocate(Order, passed, out Pfn pfn) != Errno.None)
             return PageFrame.NoLink;
 

@@ -67,10 +67,12 @@ internal sealed class Vmalloc
         if (area is null)
             return Errno.ENOMEM;
 
+        // A stack is worth a death, an array as large as some program liked is not.
+        AllocationFlags flags = AllocationFlags.Zeroed | (use == VmallocUse.Stack ? AllocationFlags.None : AllocationFlags.MayFail);
         VirtAddr end = area.End - PageSize.Bytes;
         for (VirtAddr page = area.Start; page < end; page += PageSize.Bytes)
         {
-            if (_frames.Allocate(AllocationFlags.Zeroed, out Pfn frame) != Errno.None)
+            if (_frames.Allocate(flags, out Pfn frame) != Errno.None)
             {
                 Release(area, page);
                 return Errno.ENOMEM;

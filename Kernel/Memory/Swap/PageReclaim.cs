@@ -46,6 +46,9 @@ internal sealed class PageReclaim : ReclaimSource
     private WaitQueue _low;
     private bool _isLow;
 
+    /// <summary>The last look found pages that are being written, or wait for it, or are in somebody's hands.</summary>
+    private bool _sawBusy;
+
     /// <summary>Pages looked at and pages freed. <c>pgscan</c>, <c>pgsteal</c>.</summary>
     public ulong Scanned, Stolen;
 
@@ -61,23 +64,30 @@ internal sealed class PageReclaim : ReclaimSource
     public override PageCount Reclaim(PageCount wanted)
     {
         // Under a spin lock nobody may sleep, before the first thread nobody can; and reclaim does not reclaim for itself.
-        if (!Interrupts.AreEnabled || PerCpu.CurrentOrNull is null || _one.IsHeld)
+        if (!Interrupts.AreEnabled || PerCpu.CurrentOrNull is not { MayUseReserve: false } self)
             return PageCount.Zero;
-        if (!_one.TryLock())
+        ulong before = Stolen;
+        _one.Lock();
+        ulong freed = Stolen - before;                  // by the one we waited for
+        if (freed == 0)
         {
-            _one.Lock();
-            _one.Unlock();
-            return new PageCount(1);                    // somebody has just freed some: look again
+            self.MayUseReserve = true;
+            freed = Shrink(Math.Max(wanted.Value, Batch));
+            self.MayUseReserve = false;
         }
 
-        ulong freed = Shrink(Math.Max(wanted.Value, Batch), out bool sawDirty);
         _one.Unlock();
-        if (freed != 0 || !sawDirty)
-            return new PageCount(freed);
+        return new PageCount(freed);
+    }
 
-        // Only pages that must be written first: their writer may need a lock that our caller holds, so wait a while, but not for it.
+    /// <inheritdoc/>
+    public override bool WaitForProgress()
+    {
+        // Their writer may need a lock that our caller holds: so wait a while, but not for it.
+        if (!_sawBusy || !Interrupts.AreEnabled || PerCpu.CurrentOrNull is null)
+            return false;
         WaitForWriteback();
-        return new PageCount(1);
+        return true;
     }
 
     /// <inheritdoc/>
@@ -92,6 +102,7 @@ internal sealed class PageReclaim : ReclaimSource
     /// <summary>kswapd: waits until memory is low, then frees until it is not.</summary>
     public void RunKswapd(KernelThread self)
     {
+        self.MayUseReserve = true;
         while (true)
         {
             _low.PrepareToWait(self.WaitNode, ThreadState.Interruptible);
@@ -101,9 +112,9 @@ internal sealed class PageReclaim : ReclaimSource
             while (IsBelowHigh())
             {
                 _one.Lock();
-                ulong freed = Shrink(Batch, out bool sawDirty);
+                ulong freed = Shrink(Batch);
                 _one.Unlock();
-                if (freed == 0 && !sawDirty)
+                if (freed == 0 && !_sawBusy)
                     break;
                 if (freed == 0)
                     WaitForWriteback();
@@ -134,9 +145,9 @@ internal sealed class PageReclaim : ReclaimSource
     }
 
     /// <summary>Looks at pages until enough are free or all have been seen twice.</summary>
-    private ulong Shrink(ulong wanted, out bool sawDirty)
+    private ulong Shrink(ulong wanted)
     {
-        sawDirty = false;
+        _sawBusy = false;
         LruLists lru = _frames.Lru;
         ulong freed = 0;
         ulong budget = 2 * (lru.Count(LruKind.InactiveAnonymous).Value + lru.Count(LruKind.ActiveAnonymous).Value
@@ -146,7 +157,7 @@ internal sealed class PageReclaim : ReclaimSource
             Refill(LruKind.ActiveFile, LruKind.InactiveFile);
             Refill(LruKind.ActiveAnonymous, LruKind.InactiveAnonymous);
             ulong before = Scanned;
-            freed += ShrinkFiles(ref sawDirty);
+            freed += ShrinkFiles();
             if (freed < wanted && _swap.HasRoom)
                 freed += ShrinkAnonymous();
             ulong seen = Scanned - before;
@@ -173,7 +184,7 @@ internal sealed class PageReclaim : ReclaimSource
 
     // ---- pages of files -----------------------------------------------------------------------------------------------------------
 
-    private ulong ShrinkFiles(ref bool sawDirty)
+    private ulong ShrinkFiles()
     {
         ulong freed = 0;
         for (int i = 0; i < Batch; i++)
@@ -186,6 +197,7 @@ internal sealed class PageReclaim : ReclaimSource
             ref PageFrame frame = ref _frames[pfn];
             if (!_locks.TryLock(pfn))
             {
+                _sawBusy = true;
                 _frames.Lru.Add(pfn, LruKind.ActiveFile);
                 _frames.Put(pfn);
                 continue;
@@ -201,7 +213,7 @@ internal sealed class PageReclaim : ReclaimSource
                     freed++;
                 else
                 {
-                    sawDirty |= frame.HasAny(FrameFlags.Dirty | FrameFlags.Writeback);
+                    _sawBusy |= frame.HasAny(FrameFlags.Dirty | FrameFlags.Writeback);
                     _frames.Lru.Add(pfn, LruKind.ActiveFile);
                 }
 
@@ -227,7 +239,11 @@ internal sealed class PageReclaim : ReclaimSource
             Scanned++;
             if (!_frames.TryGet(pfn))
                 continue;
-            if (_locks.TryLock(pfn))
+            if (!_locks.TryLock(pfn))
+            {
+                _sawBusy = true;
+            }
+            else
             {
                 if (TryPrepare(pfn))
                 {

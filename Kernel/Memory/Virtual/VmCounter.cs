@@ -60,6 +60,8 @@ internal enum VmCounter
     VmaSplits,
     /// <summary>Pages copied by <c>copy_page_range</c>.</summary>
     ForkPagesShared,
+    /// <summary>Processes killed for want of memory. Linux: <c>oom_kill</c>.</summary>
+    OomKill,
 
     Count,
 }
@@ -116,6 +118,7 @@ internal sealed class VmStat
         VmCounter.VmaMerges => "vma_merges"u8,
         VmCounter.VmaSplits => "vma_splits"u8,
         VmCounter.ForkPagesShared => "fork_pages_shared"u8,
+        VmCounter.OomKill => "oom_kill"u8,
         _ => default,
     };
 }

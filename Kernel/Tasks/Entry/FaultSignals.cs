@@ -32,7 +32,7 @@ internal static unsafe class FaultSignals
                 info.Code = SignalInfo.BusAdrErr;
                 break;
             case PageFaultResult.OutOfMemory:
-                OomKiller.MakeRoom(task);           // then the access is tried again
+                _ = task.System.Physical.Frames.OutOfMemory!.MakeRoom();    // then the access is tried again
                 return;
             case PageFaultResult.KernelFixup:
             case PageFaultResult.KernelBad:

@@ -1,5 +1,6 @@
 using System;
 using NanoVm.Core;
+using NanoVm.Memory.Physical;
 using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Tasks;
@@ -9,67 +10,60 @@ namespace NanoVm.Tasks;
 /// Linux: <c>out_of_memory</c>, <c>oom_badness</c>. The one whose end gives most memory back (<see cref="Worth"/>), moved by its
 /// <c>oom_score_adj</c>. Init and kernel threads are never chosen. Who needed the memory waits for the victim to end, and tries again.
 /// </remarks>
-internal static class OomKiller
+internal sealed class OomKiller(TaskSystem system) : OutOfMemoryHandler
 {
     private const int AdjustmentRange = 1000;
 
     /// <summary>How long to let a victim end before the next one is chosen.</summary>
     private const ulong PatienceNanoseconds = 2_000_000_000;
 
-    /// <summary>Free swap, in pages, with which a shortage is taken to be a passing one, and how often in a row.</summary>
-    private const ulong EnoughSwap = 256;
-    private const int MostShortages = 100;
+    private readonly TaskSystem _system = system;
 
-    /// <summary>Chooses and kills, or waits for one that is ending.</summary>
-    /// <param name="task">Who needs memory; its access will be tried again, or it is the one to die.</param>
-    public static void MakeRoom(Task task)
+    /// <summary>Until then the last victim has time to end. Monotonic nanoseconds.</summary>
+    private ulong _patience;
+
+    /// <summary>The last victim's process number.</summary>
+    private int _victim;
+
+    /// <inheritdoc/>
+    public override bool MakeRoom()
     {
-        if (task.FatalSignalPending || task.FailNth.TakeInjected())
-            return;                                         // an injected failure is no shortage: the access is tried again
-        TaskSystem system = task.System;
+        Task task = Task.Current;
+        if (task.FatalSignalPending)
+            return false;
+        if (task.FailNth.TakeInjected())
+            return true;                                    // an injected failure is no shortage: the access is tried again
         ulong now = Time.MonotonicNanoseconds;
-        if (system.OomPatience > now && HasMemory(system, system.OomVictim))
+        if (_patience > now && HasMemory(_system, _victim))
         {
             WaitALittle(task);
-            return;
-        }
-
-        // While swap has room the shortage may pass: everything was in use in this moment, and what is will be older in the next.
-        if (system.Memory.FreeSwapPages > EnoughSwap)
-        {
-            if (now - system.OomLastShortage > PatienceNanoseconds)
-                system.OomShortages = 0;
-            system.OomLastShortage = now;
-            if (++system.OomShortages <= MostShortages)
-            {
-                WaitALittle(task);
-                return;
-            }
+            return !task.FatalSignalPending;
         }
 
         ThreadGroup? victim = null;
-        using (system.TaskLock.Acquire())
+        using (_system.TaskLock.Acquire())
         {
-            victim = Choose(system);
+            victim = Choose(_system);
             victim?.Get();
         }
 
         if (victim is null)
         {
-            // Nobody has memory to give back: the one that asks goes, or the machine stands still.
-            SendKill(task.Group);
-            return;
+            // Nobody has memory to give back: the one that asks goes, or the machine stands still. Init and kernel threads must do without.
+            if (!task.IsKernelThread && !task.Group.IsUnkillable)
+                SendKill(task.Group);
+            return false;
         }
 
         Report(task, victim);
         SendKill(victim);
-        system.OomPatience = now + PatienceNanoseconds;
-        system.OomVictim = victim.Tgid;
-        system.OomKills++;
-        bool self = ReferenceEquals(victim, task.Group);
+        _patience = now + PatienceNanoseconds;
+        _victim = victim.Tgid;
+        _system.Memory.Statistics.Count(VmCounter.OomKill);
         victim.Put();
-        if (!self)
+        if (!task.FatalSignalPending)
             WaitALittle(task);
+        return !task.FatalSignalPending;
     }
 
     private static bool HasMemory(TaskSystem system, int process)
@@ -131,27 +125,23 @@ internal static class OomKiller
         return null;
     }
 
+    /// <summary>One block in the log: who asked, how memory stands, who goes.</summary>
     private static void Report(Task task, ThreadGroup victim)
     {
-        MmStruct? mm = MemoryOf(victim);
-        Log.Warn($"{task.Name} invoked oom-killer: {task.System.Physical.Frames.FreeFrames.Value * 4} KiB free, {task.System.Memory.FreeSwapPages * 4} KiB of swap free");
+        MemorySystem memory = task.System.Memory;
+        FrameAllocator frames = memory.Frames;
+        LruLists lru = frames.Lru;
         ReadOnlySpan<byte> name = victim.Leader is { } leader ? leader.Name : default;
-        Log.Warn($"Out of memory: Killed process {victim.Tgid} ({name}) anon-rss:{(mm?.AnonymousPages ?? 0) * 4}kB, file-rss:{(mm?.FilePages ?? 0) * 4}kB, shmem-rss:{(mm?.ShmemPages ?? 0) * 4}kB, swap:{(mm?.SwapEntries ?? 0) * 4}kB, oom_score_adj:{victim.OomScoreAdjustment}");
+        Log.Warn($"{task.Name} invoked oom-killer: pid={task.Pid}, oom_score_adj={task.Group.OomScoreAdjustment}");
+        Log.Warn($"Mem-Info: active_anon:{lru.Count(LruKind.ActiveAnonymous).Value} inactive_anon:{lru.Count(LruKind.InactiveAnonymous).Value} active_file:{lru.Count(LruKind.ActiveFile).Value} inactive_file:{lru.Count(LruKind.InactiveFile).Value} slab:{memory.Physical.SlabFrames.Value} pagetables:{memory.PageTablePages} free:{frames.FreeFrames.Value}; free swap = {memory.FreeSwapPages * 4}kB, total swap = {memory.SwapPages * 4}kB");
+        if (MemoryOf(victim) is { } mm)
+            Log.Warn($"Out of memory: Killed process {victim.Tgid} ({name}) total-vm:{mm.TotalVm * 4}kB, anon-rss:{mm.AnonymousPages * 4}kB, file-rss:{mm.FilePages * 4}kB, shmem-rss:{mm.ShmemPages * 4}kB, swap:{mm.SwapEntries * 4}kB, UID:{victim.Leader?.Credentials.Uid ?? 0} pgtables:{mm.PageTablePages * 4}kB oom_score_adj:{victim.OomScoreAdjustment}");
     }
 
-    private static void SendKill(ThreadGroup group) => _ = Signals.SendToProcess(group, Signals.FromKernel(SignalNumber.Kill));
-}
-
-internal sealed unsafe partial class TaskSystem
-{
-    /// <summary>Until then a victim of <see cref="OomKiller"/> has time to end. Monotonic nanoseconds.</summary>
-    public ulong OomPatience;
-    public int OomVictim;
-
-    /// <summary>Shortages in a row that were waited out because swap had room, and when the last one was.</summary>
-    public int OomShortages;
-    public ulong OomLastShortage;
-
-    /// <summary>Processes killed for want of memory. <c>oom_kill</c>.</summary>
-    public ulong OomKills;
+    private static void SendKill(ThreadGroup group)
+    {
+        for (Task? thread = group.Threads.First; thread is not null; thread = group.Threads.NextOf(thread))
+            thread.IsOomVictim = true;
+        _ = Signals.SendToProcess(group, Signals.FromKernel(SignalNumber.Kill));
+    }
 }
