@@ -39,6 +39,9 @@ internal sealed unsafe class Machine
     public InterruptTable InterruptHandlers = null!;
     public readonly PciBus Pci = new();
     public readonly Disks Disks = new();
+
+    /// <summary>Null when the machine has none.</summary>
+    public Screen? Screen;
     public TaskSystem Tasks = null!;
     public SyscallTable Calls = null!;
     public Vfs Vfs = null!;
@@ -91,14 +94,10 @@ internal sealed unsafe class Machine
         InterruptHandlers.Set(TerminalVector, Terminal);
         ioApic.RouteIsa(Uart16550.Com1Interrupt, TerminalVector, Apic.Number);
         Terminal.EnableInterrupts();
-        if (info.Framebuffer.IsPresent)
-        {
-            VirtAddr pixels = Tables.MapDevice(new PhysAddr(info.Framebuffer.Address), (ulong)info.Framebuffer.Pitch * info.Framebuffer.Height,
-                writeCombining: true);
-            MessageLog.AddSink(new FramebufferConsole(pixels, info.Framebuffer), replay: true);
-        }
-
         Pci.Scan();
+        Screen = Screen.Find(info.Framebuffer, BochsDisplay.Find(Pci), Tables);
+        if (Screen is not null)
+            MessageLog.AddSink(new FramebufferConsole(Screen), replay: true);
         Disks.Probe(Pci, Tables, InterruptHandlers, Apic, new DmaFrames(Physical.Frames));
     }
 
@@ -149,6 +148,8 @@ internal sealed unsafe class Machine
         Memory.SharedMemory = new SharedMemory(Memory, PageCache, caches.MapOperations);
         var devices = new DeviceFileSystem(Io, caches, terminal);
         devices.Mount();
+        if (Screen is not null)
+            devices.AddDevice(new ScreenDevice(Io, Screen));
         for (BlockDevice? disk = Disks.First; disk is not null;)
         {
             BlockDevice? next = disk.Next;

@@ -13,6 +13,7 @@ public sealed class DemonstrationTests
     [InlineData("stack", "it was ended by signal 11")]
     [InlineData("threads", "3 threads run: the kernel counts 4 in this process")]
     [InlineData("layout", "[stack]")]
+    [InlineData("paint", "786432 pixels drawn by stores alone: 0 faults")]
     public void A_demonstration_runs_and_says(string name, string sentence)
     {
         Run run = Guest.Shell(name, seconds: 60);

@@ -1,13 +1,13 @@
 using System;
 using NanoVm.Core;
-using NanoVm.Core.Boot;
 
 namespace NanoVm.Hal;
 
-/// <summary>The kernel's messages on the screen that the loader has set up.</summary>
+/// <summary>The kernel's messages on the screen.</summary>
 /// <remarks>
 /// Device memory is slow to read, so the text is kept beside it and scrolling redraws only cells that differ. 32 and 24 bits a pixel;
-/// another format shows nothing. Called under the log's lock.
+/// another format shows nothing. While a program has the screen (<see cref="Screen.Users"/>) only the text is kept; the first message after
+/// that takes the screen back and draws all of it, and so does a panic at once. Called under the log's lock.
 /// </remarks>
 internal sealed unsafe class FramebufferConsole : LogSink
 {
@@ -15,6 +15,7 @@ internal sealed unsafe class FramebufferConsole : LogSink
     private const uint Background = 0x0000_0000;
     private const byte Space = (byte)' ';
 
+    private readonly Screen _screen;
     private readonly byte* _pixels;
     private readonly uint _pitch;
     private readonly int _bytesOfPixel;
@@ -24,27 +25,32 @@ internal sealed unsafe class FramebufferConsole : LogSink
     private int _column;
     private int _row;
 
-    /// <param name="pixels">Where the framebuffer is mapped.</param>
-    public FramebufferConsole(VirtAddr pixels, in BootFramebuffer framebuffer)
+    /// <summary>A program has had the screen: what is on it is not <see cref="_cells"/>.</summary>
+    private bool _isStale;
+
+    public FramebufferConsole(Screen screen)
     {
-        _pixels = (byte*)pixels.Value;
-        _pitch = framebuffer.Pitch;
-        _bytesOfPixel = framebuffer.BitsPerPixel is 32 or 24 ? (int)framebuffer.BitsPerPixel / 8 : 0;
-        _columns = (int)framebuffer.Width / ScreenFont.CellWidth;
-        _rows = (int)framebuffer.Height / ScreenFont.CellHeight;
+        _screen = screen;
+        _pixels = (byte*)screen.Pixels.Value;
+        _pitch = screen.Pitch;
+        ref readonly ScreenMode mode = ref screen.Mode;
+        _bytesOfPixel = mode.BitsPerPixel is 32 or 24 ? (int)mode.BitsPerPixel / 8 : 0;
+        _columns = (int)mode.Width / ScreenFont.CellWidth;
+        _rows = (int)mode.Height / ScreenFont.CellHeight;
         _cells = new byte[Math.Max(_columns * _rows, 1)];
         for (int i = 0; i < _cells.Length; i++)
             _cells[i] = Space;
-        if (_bytesOfPixel == 0)
-            return;
-        for (uint line = 0; line < framebuffer.Height; line++)
-            new Span<byte>(_pixels + (ulong)line * _pitch, (int)framebuffer.Width * _bytesOfPixel).Clear();
+        Clear();
     }
 
     public override void Write(ReadOnlySpan<byte> text)
     {
         if (_bytesOfPixel == 0 || _columns == 0 || _rows == 0)
             return;
+        if (_screen.Users != 0 && PerCpu.Area->Panicking == 0)
+            _isStale = true;
+        else if (_isStale)
+            TakeBack();
         foreach (byte character in text)
         {
             if (character == (byte)'\n')
@@ -57,6 +63,27 @@ internal sealed unsafe class FramebufferConsole : LogSink
             if (_column == _columns)
                 NewLine();
             Put(_row, _column++, character);
+        }
+    }
+
+    private void Clear()
+    {
+        for (int line = 0; line < _rows * ScreenFont.CellHeight && _bytesOfPixel != 0; line++)
+            new Span<byte>(_pixels + (ulong)line * _pitch, _columns * ScreenFont.CellWidth * _bytesOfPixel).Clear();
+    }
+
+    private void TakeBack()
+    {
+        _isStale = false;
+        _screen.Restore();
+        Clear();
+        for (int row = 0; row < _rows; row++)
+        {
+            for (int column = 0; column < _columns; column++)
+            {
+                if (_cells[row * _columns + column] is not Space and var character)
+                    Draw(row, column, character);
+            }
         }
     }
 
@@ -79,6 +106,12 @@ internal sealed unsafe class FramebufferConsole : LogSink
         if (cell == character)
             return;
         cell = character;
+        if (!_isStale)
+            Draw(row, column, character);
+    }
+
+    private void Draw(int row, int column, byte character)
+    {
         byte* line = _pixels + (ulong)(row * ScreenFont.CellHeight) * _pitch + (ulong)(column * ScreenFont.CellWidth * _bytesOfPixel);
         for (int y = 0; y < ScreenFont.CellHeight; y++, line += _pitch)
         {

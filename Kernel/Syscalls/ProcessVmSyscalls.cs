@@ -85,6 +85,7 @@ internal static unsafe class ProcessVmSyscalls
     private static SysResult Copy(MmStruct mm, ref IovIter local, scoped Span<IoVec> remote, bool write)
     {
         Span<byte> buffer = stackalloc byte[BufferBytes];
+        ulong total = 0;                    // not local.Done: bytes that were taken from here may have found no place there
         for (int i = 0; i < remote.Length; i++)
         {
             ulong at = remote[i].Base;
@@ -98,12 +99,13 @@ internal static unsafe class ProcessVmSyscalls
                 ulong done = write ? WritePart(mm, at, ref local, piece, out bool complete) : ReadPart(mm, at, ref local, piece, out complete);
                 at += done;
                 left -= done;
+                total += done;
                 if (!complete)
-                    return local.Done == 0 ? Errno.EFAULT : local.Done;
+                    return total == 0 ? Errno.EFAULT : total;
             }
         }
 
-        return local.Done;
+        return total;
     }
 
     private static ulong ReadPart(MmStruct mm, ulong at, ref IovIter local, scoped Span<byte> piece, out bool complete)

@@ -64,14 +64,18 @@ internal sealed partial class MmStruct
         // Reserve.
         VmArea area = fault.Area;
         Pte original = fault.Original;
-        bool zero = original.IsSpecial;
-        if (zero && original.Pfn != System.ZeroPage)
-            return PageFaultResult.Sigbus;          // private device memory has no content that could be copied
+        bool zero = original.IsSpecial && original.Pfn == System.ZeroPage;
         if (area.AnonVma is null && AnonVma.Prepare(area) != Errno.None)
             return PageFaultResult.OutOfMemory;
         AllocationFlags flags = AllocationFlags.User | (zero ? AllocationFlags.Zeroed : AllocationFlags.None);
         if (System.Frames.Allocate(0, flags, out Pfn copy) != Errno.None)
             return PageFaultResult.OutOfMemory;
+        bool device = original.IsSpecial && !zero;
+        if (device && !TryCopyDevicePage(fault.Address, copy))
+        {
+            System.Frames.Put(copy);
+            return PageFaultResult.Sigbus;
+        }
 
         // Commit. The copy is made under the lock: the entry that still reads as before holds the old frame.
         bool enabled = PageTableLock.AcquireRaw();
@@ -84,7 +88,7 @@ internal sealed partial class MmStruct
         }
 
         Pfn old = original.Pfn;
-        if (!zero)
+        if (!original.IsSpecial)
         {
             DirectMap.CopyPage(copy, old);
             ref PageFrame frame = ref System.Frames[old];
@@ -113,10 +117,24 @@ internal sealed partial class MmStruct
 
         // The old translation goes before the old frame may.
         TlbBatch.FlushPage(this, fault.Address);
-        if (!zero)
+        if (!original.IsSpecial)
             System.Frames.Put(old);
         System.Statistics.Count(VmCounter.WpCopy);
         return PageFaultResult.Handled;
+    }
+
+    /// <summary>Device memory has no frame in the direct map: its content is read where the program itself sees it. Linux: <c>__wp_page_copy_user</c>.</summary>
+    /// <returns>False when it cannot be read there: the address space is not the running one, or the device does not answer.</returns>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryCopyDevicePage(VirtAddr address, Pfn copy)
+    {
+        TaskMemory task = TaskMemory.Current;
+        if (!ReferenceEquals(task.Mm, this))
+            return false;
+        task.PageFaultsDisabled++;
+        Errno error = UserCopy.CopyFromUser(DirectMap.Page(copy), address);
+        task.PageFaultsDisabled--;
+        return error == Errno.None;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

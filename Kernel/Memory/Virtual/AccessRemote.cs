@@ -28,7 +28,8 @@ internal sealed partial class MmStruct
 
             if ((area.Flags & (VmFlags.Io | VmFlags.PfnMap)) != 0)
             {
-                ulong n = area.Operations is { } operations ? operations.Access(area, at, piece, write) : 0;
+                // A device's memory is its own: only a debugger may look, and only if the device helps.
+                ulong n = force && area.Operations is { } operations ? operations.Access(area, at, piece, write) : 0;
                 done += n;
                 if (n != part)
                     break;

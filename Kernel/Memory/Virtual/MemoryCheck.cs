@@ -69,14 +69,13 @@ internal static class MemoryCheck
             report.Fail(broken, Pfn.None);
         for (VmArea? area = mm.Areas.First; area is not null; area = area.Next)
         {
-            bool raw = (area.Flags & VmFlags.PfnMap) != 0;
             var walk = new PteTableWalk(mm, area.Range);
             while (walk.MoveNext())
             {
                 for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
                 {
                     Pte entry = walk.Table[i];
-                    if (!entry.IsMapped() || entry.IsSpecial || raw)
+                    if (!entry.IsMapped() || entry.IsSpecial)
                         continue;
                     report.MappedPages++;
                     if (!mm.System.Frames.IsRam(entry.Pfn))

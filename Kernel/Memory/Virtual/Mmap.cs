@@ -213,6 +213,8 @@ internal sealed partial class MmStruct
                 FreeArea(area);
             else
                 LinkArea(area);
+            if ((flags & VmFlags.PfnMap) != 0)
+                area.Operations!.Mapped(area);      // such an area is never merged into another
         }
 
         AccountVm(flags, (long)pages);

@@ -29,7 +29,8 @@ internal static class PteExtensions
     /// <summary>The same frame and history with the rights of <paramref name="protection"/>. Linux: <c>pte_modify</c>.</summary>
     public static Pte WithProtection(this Pte entry, PteFlags protection)
     {
-        const PteFlags kept = PteFlags.Accessed | PteFlags.Dirty | PteFlags.Special | PteFlags.SoftDirty | PteFlags.UserfaultWriteProtect;
+        const PteFlags kept = PteFlags.Accessed | PteFlags.Dirty | PteFlags.Special | PteFlags.SoftDirty | PteFlags.UserfaultWriteProtect
+            | PteFlags.WriteThrough | PteFlags.CacheDisable;
         return new Pte((entry.Value & (PageTableEntry.AddressMask | (ulong)kept)) | (ulong)protection);
     }
 }

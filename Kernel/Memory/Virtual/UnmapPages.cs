@@ -13,7 +13,6 @@ internal sealed partial class MmStruct
     internal void UnmapPages(VmArea area, PageRange range, ref TlbBatch batch, bool keepPrivateCopies = false)
     {
         NotePeakRss();
-        bool raw = (area.Flags & VmFlags.PfnMap) != 0;
         var walk = new PteTableWalk(this, range);
         while (walk.MoveNext())
         {
@@ -26,12 +25,12 @@ internal sealed partial class MmStruct
                 Pte entry = table[i];
                 if (entry.IsNone)
                     continue;
-                if (keepPrivateCopies && (!entry.IsMapped() || (!raw && !entry.IsSpecial && System.Frames[entry.Pfn].IsAnonymous)))
+                if (keepPrivateCopies && (!entry.IsMapped() || (!entry.IsSpecial && System.Frames[entry.Pfn].IsAnonymous)))
                     continue;
                 table[i] = default;
                 if (!entry.IsMapped())
                     System.FreeSwapEntry(this, entry);
-                else if (raw || entry.IsSpecial)
+                else if (entry.IsSpecial)
                     batch.NoteChange(address);          // the zero page, device memory: nobody counts them
                 else
                     RemoveMappedPage(entry, address, ref batch);

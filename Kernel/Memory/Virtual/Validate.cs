@@ -49,7 +49,7 @@ internal sealed partial class MmStruct
                     mapped++;
                     if (!RightsFit(area, entry))
                         return "mm: an entry allows what its area forbids"u8;
-                    if (entry.IsSpecial || (area.Flags & VmFlags.PfnMap) != 0)
+                    if (entry.IsSpecial)
                         continue;
                     ref PageFrame frame = ref System.Frames[entry.Pfn];
                     if (frame.MapCount <= 0 || frame.ReferenceCount < frame.MapCount)

@@ -34,7 +34,7 @@ internal enum VmFlags : ulong
     GrowsDown = 0x100,
     /// <summary>userfaultfd reports missing pages.</summary>
     UserfaultMissing = 0x200,
-    /// <summary>Page-table entries hold raw frame numbers without a counted <c>PageFrame</c>.</summary>
+    /// <summary>Page-table entries hold raw frame numbers without a counted <c>PageFrame</c> (they say so: <c>PteFlags.Special</c>), private copies apart.</summary>
     PfnMap = 0x400,
     /// <summary>The lectures' <c>VM_DENYWRITE</c>: the mapped file must not be opened for writing.</summary>
     DenyWrite = 0x800,

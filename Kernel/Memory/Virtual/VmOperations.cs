@@ -11,6 +11,12 @@ namespace NanoVm.Memory.Virtual;
 /// </remarks>
 internal abstract class VmOperations
 {
+    /// <summary><c>mmap</c> has made the area and linked it. For devices, whose pages are there from the start.</summary>
+    /// <remarks>Holds the mm's lock for writing. Cannot fail: what it could not map is faulted in.</remarks>
+    public virtual void Mapped(VmArea area)
+    {
+    }
+
     /// <summary>A further area came to be: by <c>fork</c>, a split or a move. Not called for the first one, which <c>mmap</c> made.</summary>
     public virtual void Open(VmArea area)
     {

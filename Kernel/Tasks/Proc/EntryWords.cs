@@ -33,7 +33,7 @@ internal static class EntryWords
         Word(ref w, flags, PteFlags.SoftDirty, " soft-dirty"u8, default);
         Word(ref w, flags, PteFlags.Special, " special"u8, default);
         Word(ref w, flags, PteFlags.CacheDisable, " uncached"u8, default);
-        Word(ref w, flags, PteFlags.WriteThrough, " write-through"u8, default);
+        Word(ref w, flags, PteFlags.WriteThrough, " write-combining"u8, default);
         Word(ref w, flags, PteFlags.UserfaultWriteProtect, " uffd-wp"u8, default);
         if (entry.ProtectionKey != 0)
         {

@@ -19,6 +19,7 @@ internal static unsafe class Linux
     public static nint Brk(nint address) => Syscall.Call(12, address);
     public static nint PositionedRead(int file, void* to, nint bytes, nint offset) => Syscall.Call(17, file, (nint)to, bytes, offset);
     public static nint PositionedWrite(int file, void* from, nint bytes, nint offset) => Syscall.Call(18, file, (nint)from, bytes, offset);
+    public static nint Ioctl(int file, uint command, void* argument) => Syscall.Call(16, file, (nint)command, (nint)argument);
     public static int Pipe(int* ends) => (int)Syscall.Call(22, (nint)ends);
     public static nint Mremap(nint address, nint oldBytes, nint newBytes, int flags, nint newAddress = 0) => Syscall.Call(25, address, oldBytes, newBytes, flags, newAddress);
     public static nint Msync(nint address, nint bytes, int flags) => Syscall.Call(26, address, bytes, flags);
@@ -50,7 +51,7 @@ internal static unsafe class Linux
 /// <summary>Error numbers as system calls return them: negative.</summary>
 internal static class Errno
 {
-    public const int NoEntry = -2, Interrupted = -4, BadDescriptor = -9, NoChild = -10, TryAgain = -11, NoMemory = -12, Access = -13, BadAddress = -14, Exists = -17, NoDevice = -19,
+    public const int NoEntry = -2, Interrupted = -4, BadDescriptor = -9, NoChild = -10, NoSpace = -28, NotTty = -25, Busy = -16, NoDeviceOrAddress = -6, TryAgain = -11, NoMemory = -12, Access = -13, BadAddress = -14, Exists = -17, NoDevice = -19,
         NotDirectory = -20, IsDirectory = -21, Invalid = -22, TooBig = -27, IllegalSeek = -29, NoSuchProcess = -3, NotEmpty = -39, Loop = -40, Overflow = -75, NotPermitted = -1;
 }
 
