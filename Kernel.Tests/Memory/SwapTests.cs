@@ -1,5 +1,6 @@
 using NanoVm.Core;
 using NanoVm.Hal;
+using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Physical;
 using NanoVm.Memory.Swap;
 using NanoVm.Memory.Virtual;
@@ -57,12 +58,40 @@ public sealed class SwapTests : VirtualTest
         }
     }
 
+    /// <summary>The disk opened as a file, as <c>swapon</c> does.</summary>
+    private sealed class DiskFile(MemoryDisk disk) : MappableFile
+    {
+        public int References = 1;
+
+        public override AddressSpace? Mapping => null;
+        public override Access Allowed => Access.Read | Access.Write;
+        public override ulong Device => 0;
+        public override ulong InodeNumber => 0;
+        public override BlockDevice Disk => disk;
+        public override bool IsDisk => true;
+        public override ulong DiskPages => disk.SectorCount / 8;
+
+        public override void Get() => References++;
+
+        public override void Put() => References--;
+
+        public override Errno Mmap(VmArea area) => Errno.ENODEV;
+
+        public override void WritePath(ref NanoVm.Core.TextWriter to) => to.Text("/dev/vda"u8);
+
+        public override Errno BeginSwap() => disk.TryClaim() ? Errno.None : Errno.EBUSY;
+
+        public override void EndSwap() => disk.ReleaseClaim();
+    }
+
     private readonly MemoryDisk _disk = new(4000);
+    private readonly DiskFile _file;
     private readonly SwapSystem _swap;
     private readonly PageReclaim _reclaim;
 
     public SwapTests()
     {
+        _file = new DiskFile(_disk);
         _swap = new SwapSystem(Machine.System, Machine.Cache);
         Machine.System.Swap = _swap;
         _reclaim = new PageReclaim(Machine.System, Machine.Cache, _swap);
@@ -77,8 +106,8 @@ public sealed class SwapTests : VirtualTest
     [Fact]
     public void A_page_comes_back_with_its_content_and_gives_its_slot_back()
     {
-        Assert.Equal(Errno.None, _swap.Start(_disk, -1));
-        Assert.Equal(Errno.EBUSY, _swap.Start(_disk, -1));
+        Assert.Equal(Errno.None, _swap.Start(_file, -1));
+        Assert.Equal(Errno.EBUSY, _swap.Start(_file, -1));
         ulong at = Map(100);
         for (ulong i = 0; i < 100; i++)
             Put(at + i * Page, i + 1);
@@ -89,14 +118,14 @@ public sealed class SwapTests : VirtualTest
         Assert.Equal(0UL, Mm.SwapEntries);
         Assert.Equal(Machine.System.SwapPages, Machine.System.FreeSwapPages);
         Assert.Equal(0UL, _swap.CachedPages.Value);
-        Assert.Equal(Errno.None, _swap.Stop(_disk));
-        Assert.Equal(Errno.EINVAL, _swap.Stop(_disk));
+        Assert.Equal(Errno.None, _swap.Stop(_file));
+        Assert.Equal(Errno.EINVAL, _swap.Stop(_file));
     }
 
     [Fact]
     public void A_disk_that_fails_is_a_SIGBUS_to_who_asks_and_nothing_else()
     {
-        Assert.Equal(Errno.None, _swap.Start(_disk, 5));
+        Assert.Equal(Errno.None, _swap.Start(_file, 5));
         ulong at = Map(40);
         for (ulong i = 0; i < 40; i++)
             Put(at + i * Page, i + 1);
@@ -115,7 +144,7 @@ public sealed class SwapTests : VirtualTest
         _disk.Fails = false;
         for (ulong i = 0; i < 40; i++)
             Assert.Equal(i + 1, Get(at + i * Page));
-        Assert.Equal(Errno.None, _swap.Stop(_disk));
+        Assert.Equal(Errno.None, _swap.Stop(_file));
     }
 
     [Theory]
@@ -124,7 +153,7 @@ public sealed class SwapTests : VirtualTest
     [InlineData(3)]
     public void Families_of_forks_keep_their_own_contents(int seed)
     {
-        Assert.Equal(Errno.None, _swap.Start(_disk, -1));
+        Assert.Equal(Errno.None, _swap.Start(_file, -1));
         var random = new System.Random(seed);
         const int pages = 64;
         ulong at = Map(pages);
@@ -169,7 +198,7 @@ public sealed class SwapTests : VirtualTest
 
         Assert.True(_swap.PagesOut > 0 && _swap.PagesIn > 0);
         SwapOut(64);
-        Assert.Equal(Errno.None, _swap.Stop(_disk));
+        Assert.Equal(Errno.None, _swap.Stop(_file));
         foreach ((HostTask task, ulong[] model) in family)
         {
             Machine.Run(task);

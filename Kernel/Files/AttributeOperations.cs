@@ -134,7 +134,7 @@ internal static class AttributeOperations
     public static Errno CheckSize(TaskFiles who, Inode inode, ulong size)
     {
         if (size <= inode.Size)
-            return Errno.None;
+            return inode.IsSwapFile ? Errno.ETXTBSY : Errno.None;
         if (size > who.FileSizeLimit)
         {
             who.FileSizeExceeded();
@@ -147,6 +147,8 @@ internal static class AttributeOperations
     /// <returns>EFBIG, after a SIGXFSZ at the task's limit, when nothing at all may be written.</returns>
     public static Errno CheckWriteLimits(TaskFiles who, Inode inode, ref IovIter from, long position)
     {
+        if (inode.IsSwapFile)
+            return Errno.ETXTBSY;
         ulong limit = who.FileSizeLimit;
         if (limit != ulong.MaxValue)
         {

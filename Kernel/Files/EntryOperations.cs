@@ -226,7 +226,7 @@ internal static class EntryOperations
     {
         Inode victim = entry.Inode!;
         victim.Lock.Lock();
-        Errno error = wantsDirectory ? parent.RemoveDirectory(entry) : parent.Unlink(entry);
+        Errno error = victim.IsSwapFile ? Errno.EPERM : wantsDirectory ? parent.RemoveDirectory(entry) : parent.Unlink(entry);
         if (error == Errno.None)
         {
             if (wantsDirectory)

@@ -62,6 +62,9 @@ internal abstract class Inode
     /// <summary>The page cache of the file; null for what has none.</summary>
     public virtual AddressSpace? Mapping => null;
 
+    /// <summary>Pages are swapped to the file: nobody writes, shortens, renames or removes it. Linux: <c>IS_SWAPFILE</c>.</summary>
+    public bool IsSwapFile => Mapping is { IsSwapFile: true };
+
     public Vfs Vfs => Superblock.Vfs;
     public bool IsDirectory => FileMode.IsDirectory(Mode);
     public bool IsRegular => FileMode.IsRegular(Mode);

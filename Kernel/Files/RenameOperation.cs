@@ -107,6 +107,8 @@ internal static class RenameOperation
             return error;
         if (ReferenceEquals(old.Inode, target.Inode))
             return Errno.None;                               // two names of one file: POSIX says nothing happens
+        if (old.Inode!.IsSwapFile || target.Inode is { IsSwapFile: true })
+            return Errno.EPERM;
         if (old.Mounts is not null || target.Mounts is not null)
             return Errno.EBUSY;
         return Commit(vfs, oldParent, newParent, old, target, exchange, flags, ref newName);

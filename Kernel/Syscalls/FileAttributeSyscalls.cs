@@ -214,6 +214,8 @@ internal static unsafe class FileAttributeSyscalls
             return Errno.EINVAL;
         if (!file.CanWrite)
             return Errno.EBADF;
+        if (file.Inode.IsSwapFile)
+            return Errno.ETXTBSY;
         switch (file.Inode.Mode & FileMode.TypeMask)
         {
             case FileMode.Fifo:

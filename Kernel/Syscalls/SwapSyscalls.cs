@@ -1,6 +1,5 @@
 using NanoVm.Core;
 using NanoVm.Files;
-using NanoVm.Hal;
 using NanoVm.Tasks;
 
 namespace NanoVm.Syscalls;
@@ -8,6 +7,7 @@ namespace NanoVm.Syscalls;
 /// <summary><c>swapon swapoff</c>.</summary>
 internal static unsafe class SwapSyscalls
 {
+    /// <summary>Linux: <c>SWAP_FLAG_PREFER</c> with its mask; <c>SWAP_FLAG_DISCARD</c> and its two kinds, which our disks have no use for.</summary>
     private const uint PriorityMask = 0x7fff, PriorityFlag = 0x8000, DiscardFlags = 0x70000;
 
     public static void Register(ref SyscallTableBuilder table)
@@ -16,20 +16,20 @@ internal static unsafe class SwapSyscalls
         table.Add(168, "swapoff"u8, &SwapOff);
     }
 
-    /// <summary>man 2 swapon. Devices only: swap in a file of a file system is refused with EINVAL.</summary>
+    /// <summary>man 2 swapon: a disk, a partition, or a file of a disk's file system.</summary>
     private static SysResult SwapOn(ref SyscallArguments a)
     {
         if ((a.UInt1 & ~(PriorityMask | PriorityFlag | DiscardFlags)) != 0)
             return Errno.EINVAL;
         if (!a.Task.Credentials.Has(Capability.SysAdmin))
             return Errno.EPERM;
-        Errno error = FindDevice(ref a, out BlockDevice? device);
-        if (error != Errno.None)
+        if (!Open(ref a).TryGet(out OpenFile file, out Errno error))
             return error;
         int priority = (a.UInt1 & PriorityFlag) != 0 ? (int)(a.UInt1 & PriorityMask) : -1;
-        error = a.Task.System.Memory.Swap!.Start(device!, priority);
+        error = file.Inode.Links == 0 ? Errno.ENOENT : a.Task.System.Memory.Swap!.Start(file, priority);
+        file.Put();
         if (error == Errno.None)
-            Log.Info($"swap on {device!.Name}: {a.Task.System.Memory.SwapPages * 4} KiB in all");
+            Log.Info($"swap is {a.Task.System.Memory.SwapPages * 4} KiB in all");
         return error;
     }
 
@@ -38,26 +38,21 @@ internal static unsafe class SwapSyscalls
     {
         if (!a.Task.Credentials.Has(Capability.SysAdmin))
             return Errno.EPERM;
-        Errno error = FindDevice(ref a, out BlockDevice? device);
-        return error != Errno.None ? error : a.Task.System.Memory.Swap!.Stop(device!);
+        if (!Open(ref a).TryGet(out OpenFile file, out Errno error))
+            return error;
+        error = a.Task.System.Memory.Swap!.Stop(file);
+        file.Put();
+        return error;
     }
 
-    private static Errno FindDevice(ref SyscallArguments a, out BlockDevice? device)
+    private static Result<OpenFile> Open(ref SyscallArguments a)
     {
-        device = null;
         Vfs vfs = a.Task.Fs.Vfs;
         Errno error = PathArgument.Get(vfs, a.Address0, out PathArgument path);
         if (error != Errno.None)
             return error;
-        if (vfs.Find(a.Task, Vfs.AtWorkingDirectory, path.Path, WalkFlags.FollowLast).TryGet(out PathRef place, out error))
-        {
-            Inode? inode = place.Dentry.Inode;
-            device = inode is not null && (inode.Mode & FileMode.TypeMask) == FileMode.BlockDevice ? vfs.Blocks.Find(inode.Rdev) : null;
-            error = device is null ? Errno.EINVAL : Errno.None;
-            place.Put();
-        }
-
+        Result<OpenFile> file = OpenOperation.Open(vfs, a.Task, Vfs.AtWorkingDirectory, path.Path, OpenFlags.ReadWrite | OpenFlags.LargeFile, 0, WalkFlags.None);
         path.Dispose();
-        return error;
+        return file;
     }
 }

@@ -38,6 +38,26 @@ internal sealed class BlockDeviceFile : OpenFile
 
     public override bool CanDirect => true;
 
+    public override BlockDevice Disk => device;
+
+    public override bool IsDisk => true;
+
+    public override ulong DiskPages => device.SectorCount >> (PageSize.Shift - BlockDevice.SectorShift);
+
+    public override Errno BeginSwap()
+    {
+        if (!device.TryClaim())
+            return Errno.EBUSY;
+        device.IsSwap = true;
+        return Errno.None;
+    }
+
+    public override void EndSwap()
+    {
+        device.IsSwap = false;
+        device.ReleaseClaim();
+    }
+
     private ulong SizeBytes => device.SectorCount << BlockDevice.SectorShift;
 
     public override Result<long> Read(TaskFiles who, ref IovIter to, ref long position)
@@ -63,6 +83,8 @@ internal sealed class BlockDeviceFile : OpenFile
 
     public override Result<long> Write(TaskFiles who, ref IovIter from, ref long position)
     {
+        if (device.IsSwap)
+            return Errno.ETXTBSY;
         if (from.Remaining > 0 && (ulong)position >= SizeBytes)
             return Errno.ENOSPC;
         FrameAllocator frames = Vfs.Memory.Frames;

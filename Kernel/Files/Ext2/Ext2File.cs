@@ -7,7 +7,7 @@ namespace NanoVm.Files.Ext2;
 
 /// <summary>An open file of an ext2: copies between the caller and the page cache.</summary>
 /// <remarks>Linux: <c>ext2_file_operations</c>, <c>generic_file_read_iter</c>, <c>generic_perform_write</c>.</remarks>
-internal sealed class Ext2File : OpenFile
+internal sealed partial class Ext2File : OpenFile
 {
     private Ext2Inode inode = null!;
     private Ext2Mapping pages = null!;

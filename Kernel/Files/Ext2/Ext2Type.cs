@@ -62,8 +62,13 @@ internal sealed class Ext2Type : FileSystemType
             // Read-only or not must be as it is.
             return ((mounted.Flags ^ flags) & MountFlags.ReadOnly) != 0 ? Errno.EBUSY : mounted.Get();
         }
+        if (!device.TryClaim())
+            return Errno.EBUSY;
         if (!Ext2Superblock.Open(vfs, this, device, flags).TryGet(out Ext2Superblock superblock, out error))
+        {
+            device.ReleaseClaim();
             return error;
+        }
         superblock.NextInstance = first;
         first = superblock;
         return superblock;
@@ -74,7 +79,9 @@ internal sealed class Ext2Type : FileSystemType
         ref Ext2Superblock? link = ref first;
         while (link is not null && !ReferenceEquals(link, superblock))
             link = ref link.NextInstance;
-        if (link is not null)
-            link = superblock.NextInstance;
+        if (link is null)
+            return;
+        link = superblock.NextInstance;
+        superblock.Disk.ReleaseClaim();
     }
 }

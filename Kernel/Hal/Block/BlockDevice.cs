@@ -50,6 +50,34 @@ internal abstract class BlockDevice
     /// <summary>What the file systems keep for the device: its page cache.</summary>
     public object? Cache;
 
+    /// <summary>Whether pages are swapped to the device itself: nobody else may write there.</summary>
+    public bool IsSwap;
+
+    private bool _isClaimed;
+    private int _claimedParts;
+
+    /// <summary>The disk that this one is a part of, or null.</summary>
+    protected virtual BlockDevice? Container => null;
+
+    /// <summary>Takes the device for a file system or for swap. Linux: <c>bd_prepare_to_claim</c>.</summary>
+    /// <returns>False when it, a part of it or the disk that it is a part of is taken.</returns>
+    public bool TryClaim()
+    {
+        if (_isClaimed || _claimedParts > 0 || Container is { _isClaimed: true })
+            return false;
+        _isClaimed = true;
+        if (Container is { } disk)
+            disk._claimedParts++;
+        return true;
+    }
+
+    public void ReleaseClaim()
+    {
+        _isClaimed = false;
+        if (Container is { } disk)
+            disk._claimedParts--;
+    }
+
     /// <summary>Transfers since boot, for <c>/proc/diskstats</c>: requests and sectors.</summary>
     public ulong Reads, Writes, SectorsRead, SectorsWritten;
 

@@ -27,6 +27,8 @@ internal sealed class PartitionDevice : BlockDevice
 
     public BlockDevice Whole { get; }
 
+    protected override BlockDevice? Container => Whole;
+
     public int PartitionNumber { get; }
 
     /// <summary>Where it starts on the disk.</summary>

@@ -85,8 +85,9 @@ internal sealed partial class MmStruct
             VirtAddr next = area.Start;
             while (error == Errno.None && next < area.End && TryFindSwapped(new PageRange(next, area.End), number, out next, out _))
             {
-                if (HandleMmFault(area, next, FaultFlags.Remote | FaultFlags.Uncounted) == PageFaultResult.OutOfMemory)
-                    error = Errno.ENOMEM;
+                PageFaultResult result = HandleMmFault(area, next, FaultFlags.Remote | FaultFlags.Uncounted);
+                if (result is PageFaultResult.OutOfMemory or PageFaultResult.Sigbus)
+                    error = result == PageFaultResult.Sigbus ? Errno.EIO : Errno.ENOMEM;
                 if (TaskMemory.Current.SignalPending)
                     error = Errno.EINTR;
                 next += PageSize.Bytes;

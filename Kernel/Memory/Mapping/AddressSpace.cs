@@ -31,6 +31,9 @@ internal abstract partial class AddressSpace
     /// <summary>Whether the pages have no other home than memory and swap (tmpfs, shared anonymous memory).</summary>
     public virtual bool IsShmem => false;
 
+    /// <summary>Swap has the file's blocks on the disk: nobody else may change them. Linux: <c>S_SWAPFILE</c>.</summary>
+    public bool IsSwapFile;
+
     /// <summary>Fills a frame, which is all zeros and locked, with the file's page <paramref name="index"/>. May sleep.</summary>
     /// <returns><see cref="Errno.None"/>, or why it could not be read (<see cref="Errno.EIO"/>): then the page leaves the cache.</returns>
     public abstract Errno ReadPage(Pfn page, ulong index);

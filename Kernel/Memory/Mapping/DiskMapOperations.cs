@@ -11,6 +11,8 @@ internal sealed class DiskMapOperations(PageCache cache) : FileMapOperations(cac
     public override PageFaultResult PageMkwrite(ref VmFault fault)
     {
         AddressSpace mapping = fault.Area.File!.Mapping!;
+        if (mapping.IsSwapFile)
+            return PageFaultResult.Sigbus;
         // Who makes pages dirty faster than the disk takes them writes his own first. Linux: balance_dirty_pages.
         if (mapping.Cache.DirtyPages.Value > mapping.Cache.DirtyLimit)
             mapping.WriteDirtyPages(0, ulong.MaxValue);

@@ -2,33 +2,49 @@ using System;
 using NanoVm.Core;
 using NanoVm.Hal;
 using NanoVm.Memory.Mapping;
-using NanoVm.Memory.Physical;
 
 namespace NanoVm.Memory.Swap;
 
-/// <summary>One device that pages are swapped to.</summary>
+/// <summary>One device or file that pages are swapped to.</summary>
 /// <remarks>Linux: <c>swap_info_struct</c>. Guarded by <see cref="SwapSystem"/>'s lock.</remarks>
 internal sealed class SwapArea
 {
+    /// <summary>In <see cref="Uses"/>: the header, a bad page, a page of a file that lies in pieces. Never given out. Linux: <c>SWAP_MAP_BAD</c>.</summary>
+    public const int Bad = -1;
+
+    /// <summary>What was opened for <c>swapon</c>; the area holds a reference.</summary>
+    public MappableFile File = null!;
+
+    /// <summary>The disk that has it.</summary>
     public BlockDevice Device = null!;
 
-    /// <summary>How often each slot is used: by page-table entries, and once by the swap cache. Slot 0 (the header) is never free. Linux: <c>swap_map</c>.</summary>
+    /// <summary>Where the slots lie on the disk, by slot. Never changes.</summary>
+    public SwapExtent[] Extents = null!;
+
+    /// <summary>How often each slot is used: by page-table entries, by files of shared memory, and once by the swap cache; or <see cref="Bad"/>. Linux: <c>swap_map</c>.</summary>
     public int[] Uses = null!;
 
     /// <summary>Pages of swap that are in memory, too, by slot.</summary>
     public XArray Cache;
 
+    /// <summary>Slots that can be used, and those of them that are not used now.</summary>
+    public ulong Slots;
     public ulong Free;
     public int Priority;
     public int Number;
+
+    /// <summary>Among areas with one priority the one with the lowest is next. See <see cref="SwapSystem"/>.</summary>
+    public ulong Turn;
+    public int Given;
+
+    /// <summary>Who reads from the area just now: it does not go meanwhile.</summary>
+    public int Readers;
 
     /// <summary>Where the search for a free slot goes on: slots are used in order, so that neighbours in time are neighbours on the disk.</summary>
     public int Next;
 
     /// <summary><c>swapoff</c> is under way: no new slots.</summary>
     public bool Ending;
-
-    public ulong Slots => (ulong)Uses.Length - 1;
 
     public ulong Used => Slots - Free;
 
@@ -52,7 +68,24 @@ internal sealed class SwapArea
         return false;
     }
 
-    public Errno Read(ulong slot, ReadOnlySpan<BlockSegment> memory) => Device.Transfer(BlockDirection.Read, slot << (PageSize.Shift - BlockDevice.SectorShift), memory);
+    public Errno Read(ulong slot, ReadOnlySpan<BlockSegment> memory) => Transfer(BlockDirection.Read, slot, memory);
 
-    public Errno Write(ulong slot, ReadOnlySpan<BlockSegment> memory) => Device.Transfer(BlockDirection.Write, slot << (PageSize.Shift - BlockDevice.SectorShift), memory);
+    public Errno Write(ulong slot, ReadOnlySpan<BlockSegment> memory) => Transfer(BlockDirection.Write, slot, memory);
+
+    /// <summary>Moves pages that follow each other, in one transfer for each extent that they touch.</summary>
+    private Errno Transfer(BlockDirection direction, ulong slot, ReadOnlySpan<BlockSegment> memory)
+    {
+        Errno error = Errno.None;
+        while (!memory.IsEmpty && error == Errno.None)
+        {
+            ref readonly SwapExtent extent = ref SwapExtent.Find(Extents, slot);
+            ulong into = slot - extent.First;
+            int count = (int)Math.Min((ulong)memory.Length, extent.Count - into);
+            error = Device.Transfer(direction, extent.Sector + (into << (PageSize.Shift - BlockDevice.SectorShift)), memory[..count]);
+            memory = memory[count..];
+            slot += (ulong)count;
+        }
+
+        return error;
+    }
 }

@@ -1,62 +1,69 @@
 using System;
 using NanoVm.Core;
 using NanoVm.Hal;
-using NanoVm.Memory.Faults;
+using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Physical;
-using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Memory.Swap;
 
-/// <summary>Areas come and go.</summary>
+/// <summary>Areas come: <c>swapon</c>.</summary>
 internal sealed partial class SwapSystem
 {
-    private const int SignatureOffset = 4096 - 10;
-    private const int HeaderOffset = 1024;
-
-    /// <summary>Starts to swap to a device. Linux: <c>swapon</c>.</summary>
+    /// <summary>Starts to swap to a device or a file. Linux: <c>swapon</c>.</summary>
+    /// <param name="file">Open for reading and writing; the area takes a reference of its own.</param>
     /// <param name="priority">Negative: below all that have one, and below earlier ones.</param>
-    /// <returns><see cref="Errno.EINVAL"/> without the header that <c>mkswap</c> writes; <see cref="Errno.EBUSY"/> when in use.</returns>
-    public Errno Start(BlockDevice device, int priority)
+    /// <returns>
+    /// <see cref="Errno.EINVAL"/> without the header that <c>mkswap</c> writes, or when the file has holes or no disk; <see cref="Errno.EBUSY"/>
+    /// when in use; <see cref="Errno.EPERM"/> when there are too many areas; <see cref="Errno.ENOMEM"/>, <see cref="Errno.EIO"/>.
+    /// </returns>
+    public Errno Start(MappableFile file, int priority)
     {
         _changes.Lock();
-        Errno error = StartLocked(device, priority);
+        int number = FreeNumber();
+        Errno error = number < 0 ? Errno.EPERM : file.BeginSwap();
+        if (error == Errno.None)
+        {
+            error = Start(file, priority, number);
+            if (error != Errno.None)
+                file.EndSwap();
+        }
+
         _changes.Unlock();
         return error;
     }
 
-    private Errno StartLocked(BlockDevice device, int priority)
+    private int FreeNumber()
     {
-        int number = -1;
-        for (int i = _areas.Length - 1; i >= 0; i--)
+        for (int i = 0; i < _areas.Length; i++)
         {
             if (_areas[i] is null)
-                number = i;
-            else if (ReferenceEquals(_areas[i]!.Device, device))
-                return Errno.EBUSY;
+                return i;
         }
 
-        if (number < 0)
-            return Errno.EPERM;
-        Errno error = ReadHeader(device, out ulong slots);
-        if (error != Errno.None)
-            return error;
+        return -1;
+    }
 
+    private Errno Start(MappableFile file, int priority, int number)
+    {
+        // Reserve.
         SwapArea? area = _objects.Allocate();
-        int[]? uses = area is null ? null : _memory.Physical.Arrays.Allocate<int>((int)slots);
-        if (uses is null)
-        {
-            if (area is not null)
-                _objects.Free(area);
+        if (area is null)
             return Errno.ENOMEM;
+        area.File = file;
+        area.Device = file.Disk!;
+        area.Number = number;
+        area.Next = 1;
+        Errno error = Prepare(area);
+        if (error != Errno.None)
+        {
+            FreeArea(area);
+            return error;
         }
 
-        uses[0] = 1;
-        area!.Device = device;
-        area.Uses = uses;
+        // Commit.
+        file.Get();
         area.Cache.Initialize(_cache.Nodes, AllocationFlags.Atomic | AllocationFlags.Reserve);
-        area.Free = slots - 1;
-        area.Next = 1;
-        area.Number = number;
+        area.Free = area.Slots;
         area.Priority = priority >= 0 ? priority : --_lastPriority;
         bool enabled = _lock.AcquireRaw();
         _areas[number] = area;
@@ -66,117 +73,125 @@ internal sealed partial class SwapSystem
         return Errno.None;
     }
 
-    private Errno ReadHeader(BlockDevice device, out ulong slots)
+    /// <summary>Reads the header and finds out where the slots lie.</summary>
+    private Errno Prepare(SwapArea area)
     {
-        slots = 0;
-        if (_frames.Allocate(AllocationFlags.None, out Pfn page) != Errno.None)
-            return Errno.ENOMEM;
-        var segment = new BlockSegment(page.Address, (uint)PageSize.Bytes);
-        Errno error = device.Transfer(BlockDirection.Read, 0, new ReadOnlySpan<BlockSegment>(in segment));
+        Errno error = _frames.Allocate(AllocationFlags.None, out Pfn page);
+        if (error != Errno.None)
+            return error;
+        MappableFile file = area.File;
+        error = ReadFirstPage(file, page);
         if (error == Errno.None)
-        {
-            ReadOnlySpan<byte> header = DirectMap.Page(page);
-            ulong pages = device.SectorCount >> (PageSize.Shift - BlockDevice.SectorShift);
-            uint version = Word(header, HeaderOffset), last = Word(header, HeaderOffset + 4), bad = Word(header, HeaderOffset + 8);
-            if (!header[SignatureOffset..].SequenceEqual("SWAPSPACE2"u8) || version != 1 || last == 0 || last >= pages || bad != 0 || last >= int.MaxValue)
-                error = Errno.EINVAL;
-            slots = (ulong)last + 1;
-        }
-
+            error = SwapHeader.Read(DirectMap.Page(page), file.DiskPages, mayHaveBad: file.IsDisk, out SwapHeader header);
+        if (error == Errno.None)
+            error = MakeMap(area, page);
+        if (error == Errno.None)
+            error = MakeExtents(area);
         _frames.Put(page);
+        if (error == Errno.None && area.Slots == 0)
+            error = Errno.EINVAL;
         return error;
     }
 
-    private static uint Word(ReadOnlySpan<byte> bytes, int at) =>
-        bytes[at] | ((uint)bytes[at + 1] << 8) | ((uint)bytes[at + 2] << 16) | ((uint)bytes[at + 3] << 24);
-
-    /// <summary>Brings all pages back and stops to swap to a device. Linux: <c>swapoff</c>.</summary>
-    /// <returns><see cref="Errno.EINVAL"/> when it is no swap; <see cref="Errno.ENOMEM"/> when its pages do not fit: it goes on then.</returns>
-    public Errno Stop(BlockDevice device)
+    private static Errno ReadFirstPage(MappableFile file, Pfn page)
     {
-        _changes.Lock();
-        Errno error = StopLocked(device);
-        _changes.Unlock();
-        return error;
-    }
-
-    private Errno StopLocked(BlockDevice device)
-    {
-        SwapArea? area = null;
-        foreach (SwapArea? candidate in _areas)
-        {
-            if (candidate is not null && ReferenceEquals(candidate.Device, device))
-                area = candidate;
-        }
-
-        if (area is null)
+        if (file.DiskPages == 0)
             return Errno.EINVAL;
+        if (!file.FindOnDisk(0, out ulong sector).TryGet(out DiskPlacement placement, out Errno error))
+            return error;
+        if (placement != DiskPlacement.Whole)
+            return Errno.EINVAL;
+        var segment = new BlockSegment(page.Address, (uint)PageSize.Bytes);
+        return file.Disk!.Transfer(BlockDirection.Read, sector, new ReadOnlySpan<BlockSegment>(in segment));
+    }
 
-        // What is used must fit into memory and other areas; free slots of this one no longer count.
-        ulong room = _frames.FreeFrames.Value + _memory.FreeSwapPages - area.Free;
-        if (area.Used > room)
+    /// <summary>One count a slot, with those marked that must not be used. Linux: <c>setup_swap_map_and_extents</c>.</summary>
+    private Errno MakeMap(SwapArea area, Pfn page)
+    {
+        SwapHeader.Read(DirectMap.Page(page), area.File.DiskPages, mayHaveBad: true, out SwapHeader header);
+        int[]? uses = _memory.Physical.Arrays.Allocate<int>((int)header.LastPage + 1);
+        if (uses is null)
             return Errno.ENOMEM;
-        bool enabled = _lock.AcquireRaw();
-        area.Ending = true;
-        _memory.FreeSwapPages -= area.Free;
-        _memory.SwapPages -= area.Slots;
-        _lock.ReleaseRaw(enabled);
-
-        Errno error = Errno.None;
-        for (int round = 0; area.Used != 0 && error == Errno.None && round < 100; round++)
-        {
-            error = BringBack(area);
-            if (area.Used != 0)
-                PerCpu.Scheduler.CondResched();
-        }
-
-        if (area.Used != 0)
-        {
-            enabled = _lock.AcquireRaw();
-            area.Ending = false;
-            _memory.FreeSwapPages += area.Free;
-            _memory.SwapPages += area.Slots;
-            _lock.ReleaseRaw(enabled);
-            return error == Errno.None ? Errno.EBUSY : error;
-        }
-
-        enabled = _lock.AcquireRaw();
-        _areas[area.Number] = null;
-        _lock.ReleaseRaw(enabled);
-        _memory.Physical.Arrays.Free(area.Uses);
-        _objects.Free(area);
+        area.Uses = uses;
+        area.Slots = header.LastPage;
+        uses[0] = SwapArea.Bad;
+        for (int i = 0; i < header.BadPages; i++)
+            MarkBad(area, (int)header.BadPage(i));
         return Errno.None;
     }
 
-    /// <summary>Faults in whatever page tables name of the area. Linux: <c>try_to_unuse</c>.</summary>
-    private Errno BringBack(SwapArea area)
+    private static void MarkBad(SwapArea area, int slot)
     {
-        MmStruct? mm = _memory.FirstMmAfter(null);
-        Errno error = Errno.None;
-        while (mm is not null)
+        if (area.Uses[slot] == SwapArea.Bad)
+            return;
+        area.Uses[slot] = SwapArea.Bad;
+        area.Slots--;
+    }
+
+    /// <summary>Looks where every page lies: once to count the pieces, once to write them down. Linux: <c>generic_swapfile_activate</c>.</summary>
+    private Errno MakeExtents(SwapArea area)
+    {
+        Errno error = VisitExtents(area, default, out int count);
+        if (error != Errno.None)
+            return error;
+        SwapExtent[]? extents = _memory.Physical.Arrays.Allocate<SwapExtent>(count);
+        if (extents is null)
+            return Errno.ENOMEM;
+        area.Extents = extents;
+        return VisitExtents(area, extents, out _);
+    }
+
+    private static Errno VisitExtents(SwapArea area, Span<SwapExtent> extents, out int count)
+    {
+        const ulong PageSectors = 1UL << (PageSize.Shift - BlockDevice.SectorShift);
+        ulong pages = (ulong)area.Uses.Length;
+        count = 0;
+        if (area.File.IsDisk)
         {
-            if (error == Errno.None)
-                error = mm.BringBackSwapped(area.Number);
-            MmStruct? next = _memory.FirstMmAfter(mm);
-            mm.Drop();
-            mm = next;
+            if (!extents.IsEmpty)
+                extents[0] = new SwapExtent(0, (uint)pages, 0);
+            count = 1;
+            return Errno.None;
         }
 
-        if (error == Errno.None)
-            error = BringBackFiles(area.Number);
-
-        // What nobody names any more and only the cache keeps.
-        for (int slot = 1; slot < area.Uses.Length; slot++)
+        ulong first = 0, start = 0, length = 0;
+        for (ulong slot = 0; slot < pages; slot++)
         {
-            if (area.Uses[slot] == 0 || !TryFind(new SwapEntry(area.Number, (ulong)slot), out Pfn page))
+            if (!area.File.FindOnDisk(slot, out ulong sector).TryGet(out DiskPlacement placement, out Errno error))
+                return error;
+            if (placement == DiskPlacement.Hole)
+                return Errno.EINVAL;
+            if (placement == DiskPlacement.Scattered)
+            {
+                MarkBad(area, (int)slot);
                 continue;
-            Locks.Lock(page);
-            Locks.WaitWritten(page);
-            TryFreeCached(page, lockedByCaller: true);
-            Locks.Unlock(page);
-            _frames.Put(page);
+            }
+
+            if (length != 0 && slot == first + length && sector == start + length * PageSectors)
+            {
+                length++;
+            }
+            else
+            {
+                first = slot;
+                start = sector;
+                length = 1;
+                count++;
+            }
+
+            if (count <= extents.Length)
+                extents[count - 1] = new SwapExtent((uint)first, (uint)length, start);
         }
 
-        return error;
+        return Errno.None;
+    }
+
+    /// <summary>Frees an area that nobody knows (any more); its file is the caller's.</summary>
+    private void FreeArea(SwapArea area)
+    {
+        KernelArrays arrays = _memory.Physical.Arrays;
+        arrays.Free(area.Uses);
+        arrays.Free(area.Extents);
+        _objects.Free(area);
     }
 }

@@ -39,7 +39,7 @@ internal sealed partial class SwapSystem
                 if (_frames[pfn].Has(FrameFlags.UpToDate))
                     return pfn;
                 _frames.Put(pfn);
-                return Errno.EIO;
+                continue;                                    // who read it gave up: then it is ours to read
             }
 
             Errno error = ReadCluster(entry);
@@ -52,19 +52,33 @@ internal sealed partial class SwapSystem
     /// <summary>Reads the slot and those of its aligned neighbours that are used, not in memory, and without a gap.</summary>
     private Errno ReadCluster(SwapEntry entry)
     {
+        if (_areas[entry.Area] is not { } area || entry.Slot >= (ulong)area.Uses.Length)
+            return Errno.ENOENT;
+        area.Readers++;
+        int low = (int)entry.Slot & ~(Cluster - 1);
+        Errno error = ReadSlots(area, (int)entry.Slot, low, Math.Min(low + Cluster, area.Uses.Length), out bool others);
+        // What is wrong with a neighbour is no harm to who asked for this one.
+        if (error == Errno.EIO && others)
+            error = ReadSlots(area, (int)entry.Slot, (int)entry.Slot, (int)entry.Slot + 1, out _);
+        area.Readers--;
+        return error;
+    }
+
+    /// <param name="others">Whether any but the one wanted were read.</param>
+    private Errno ReadSlots(SwapArea area, int wantedSlot, int low, int high, out bool others)
+    {
+        others = false;
         ClusterPages pages = default;
         ClusterSegments segments = default;
-        int first = (int)entry.Slot, count = 0;
-        SwapArea area = AreaOf(entry);
-        int low = first & ~(Cluster - 1), high = Math.Min(low + Cluster, area.Uses.Length);
+        int first = wantedSlot, count = 0;
         while (first > low && first > 1 && WantsRead(area, first - 1))
             first--;
         for (int slot = first; slot < high; slot++)
         {
-            bool wanted = slot == (int)entry.Slot;
+            bool wanted = slot == wantedSlot;
             if (!WantsRead(area, slot) || !TryBeginRead(area, slot, wanted, out Pfn page))
             {
-                if (slot < (int)entry.Slot)
+                if (slot < wantedSlot)
                 {
                     // A gap before the one that matters: what was begun before it is given up.
                     EndRead(area, pages, count, Errno.EIO);
@@ -73,9 +87,10 @@ internal sealed partial class SwapSystem
                     continue;
                 }
 
-                if (wanted)
-                    return WantsRead(area, slot) ? Errno.ENOMEM : IsUsed(area, slot) ? Errno.None : Errno.ENOENT;
-                break;
+                if (!wanted)
+                    break;
+                EndRead(area, pages, count, Errno.EIO);
+                return WantsRead(area, slot) ? Errno.ENOMEM : IsUsed(area, slot) ? Errno.None : Errno.ENOENT;
             }
 
             pages[count] = page;
@@ -84,17 +99,18 @@ internal sealed partial class SwapSystem
         }
 
         Errno error = area.Read((ulong)first, ((ReadOnlySpan<BlockSegment>)segments)[..count]);
+        others = count > 1;
         PagesIn += (ulong)count;
         EndRead(area, pages, count, error);
         return error;
     }
 
-    private bool IsUsed(SwapArea area, int slot) => area.Uses[slot] != 0;
+    private static bool IsUsed(SwapArea area, int slot) => area.Uses[slot] > 0;
 
     private bool WantsRead(SwapArea area, int slot)
     {
         bool enabled = _lock.AcquireRaw();
-        bool wants = slot > 0 && area.Uses[slot] != 0 && area.Cache.Load((ulong)slot) == 0;
+        bool wants = area.Uses[slot] > 0 && area.Cache.Load((ulong)slot) == 0;
         _lock.ReleaseRaw(enabled);
         return wants;
     }
@@ -107,7 +123,7 @@ internal sealed partial class SwapSystem
             return false;
         _frames[page].SetFlags(FrameFlags.Locked | FrameFlags.SwapBacked | FrameFlags.Anonymous);
         bool enabled = _lock.AcquireRaw();
-        bool added = area.Uses[slot] != 0 && area.Cache.Load((ulong)slot) == 0 && AddToCache(area, slot, page);
+        bool added = area.Uses[slot] > 0 && area.Cache.Load((ulong)slot) == 0 && AddToCache(area, slot, page);
         _lock.ReleaseRaw(enabled);
         if (added)
             return true;

@@ -32,6 +32,10 @@ internal sealed partial class SwapSystem
     /// <summary>Serializes swapon and swapoff.</summary>
     private Mutex _changes;
     private int _lastPriority = -1;
+
+    /// <summary>How many slots an area gives before it is another's turn: as many as are written together.</summary>
+    private const int SlotsInTurn = 32;
+    private ulong _turn;
     private ulong _cachedPages;
 
     public SwapSystem(MemorySystem memory, PageCache cache)
@@ -191,15 +195,19 @@ internal sealed partial class SwapSystem
         return null!;
     }
 
+    /// <summary>The area for the next slot: of those with the highest priority each gives some in turn. Linux: <c>get_swap_pages</c>.</summary>
     private SwapArea? BestArea()
     {
         SwapArea? best = null;
         foreach (SwapArea? area in _areas)
         {
-            if (area is { Free: > 0, Ending: false } && (best is null || area.Priority > best.Priority))
+            if (area is { Free: > 0, Ending: false }
+                && (best is null || area.Priority > best.Priority || (area.Priority == best.Priority && area.Turn < best.Turn)))
                 best = area;
         }
 
+        if (best is not null && ++best.Given % SlotsInTurn == 0)
+            best.Turn = ++_turn;
         return best;
     }
 

@@ -1,3 +1,4 @@
+using System;
 using NanoVm.Core;
 using NanoVm.Memory.Swap;
 
@@ -18,10 +19,10 @@ internal sealed class SwapsFile(MachineFiles machine) : ProcPage("swaps"u8)
         {
             if (swap.Area(i) is not { } area)
                 continue;
-            w.Text("/dev/"u8);
-            w.Text(area.Device.Name);
-            w.Repeat((byte)' ', 40 - 5 - area.Device.Name.Length);
-            w.Text("partition\t"u8);
+            int line = w.Length;
+            area.File.WritePath(ref w);
+            w.Repeat((byte)' ', Math.Max(1, 40 - (w.Length - line)));
+            w.Text(area.File.IsDisk ? "partition\t"u8 : "file\t\t"u8);
             Number(ref w, area.Slots * 4);
             Number(ref w, area.Used * 4);
             w.Signed(area.Priority);
