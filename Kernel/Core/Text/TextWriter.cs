@@ -85,16 +85,24 @@ internal ref struct TextWriter
     /// <summary>Writes a number in decimal, on the right of <paramref name="width"/> columns filled with <paramref name="fill"/>.</summary>
     public void Decimal(ulong value, int width = 0, byte fill = (byte)' ')
     {
-        Span<byte> digits = stackalloc byte[20];
-        int at = digits.Length;
-        do
+        // Files of /proc are columns of small numbers, most of them 0: no copy through a buffer of digits.
+        int digits = 1;
+        for (ulong rest = value; rest >= 10; rest /= 10)
+            digits++;
+        int columns = Math.Max(width, digits);
+        if (columns > _buffer.Length - _length)
         {
-            digits[--at] = (byte)('0' + (int)(value % 10));
-            value /= 10;
+            _overflowed = true;
+            return;
         }
-        while (value != 0);
-        Repeat(fill, width - (digits.Length - at));
-        Text(digits.Slice(at));
+
+        Span<byte> field = _buffer.Slice(_length, columns);
+        int at = columns;
+        for (; at > columns - digits; value /= 10)
+            field[--at] = (byte)('0' + (int)(value % 10));
+        while (at > 0)
+            field[--at] = fill;
+        _length += columns;
     }
 
     /// <summary>Writes a signed number in decimal, padded with spaces.</summary>
@@ -157,7 +165,8 @@ internal ref struct TextWriter
         ulong mask = (1UL << shift) - 1;
         do
         {
-            text[--at] = "0123456789abcdef"u8[(int)(value & mask)];
+            int digit = (int)(value & mask);
+            text[--at] = (byte)(digit < 10 ? '0' + digit : 'a' - 10 + digit);
             value >>= shift;
         }
         while (value != 0);

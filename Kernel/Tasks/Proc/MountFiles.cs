@@ -160,8 +160,8 @@ internal static class PathEscape
     {
         ReadOnlySpan<byte> path = w.Written.Slice(from);
         bool clean = true;
-        for (int i = 0; i < path.Length && clean; i++)
-            clean = special.IndexOf(path[i]) < 0;
+        for (int i = 0; i < special.Length && clean; i++)
+            clean = path.IndexOf(special[i]) < 0;
         if (clean)
             return;
         Span<byte> copy = stackalloc byte[1024];
