@@ -62,6 +62,7 @@ internal sealed unsafe class Machine
         PerCpu.Failures = Physical.Failures;
         Memory = new MemorySystem(Physical, Tables.Root, pagingLevels: Mmu.IsFiveLevel ? 5 : 4);
         PageCache = new PageCache(Physical);
+        Memory.PageCache = PageCache;
         Memory.Swap = new SwapSystem(Memory, PageCache);
         Reclaim = new PageReclaim(Memory, PageCache, Memory.Swap);
         Physical.Frames.AddReclaimSource(Reclaim);
@@ -172,7 +173,7 @@ internal sealed unsafe class Machine
         ReadOnlySpan<byte> path = CommandLine.ValueOf(info.CommandLine, "init"u8);
         if (KernelThreads.Create(Tasks, "init"u8, new InitProcess(Tasks, path), out _) != Errno.None
             || KernelThreads.Create(Tasks, "kthreadd"u8, new KernelThreadCollector(), out _) != Errno.None
-            || (Disks.First is not null && KernelThreads.Create(Tasks, "kworker/flush"u8, new WritebackThread(Vfs), out _) != Errno.None)
+            || (Disks.First is not null && KernelThreads.Create(Tasks, "kworker/flush"u8, new WritebackThread(Vfs, PageCache), out _) != Errno.None)
             || KernelThreads.Create(Tasks, "kswapd0"u8, new Kswapd(Reclaim), out _) != Errno.None)
         {
             Panic.Now("too little memory to start"u8);

@@ -96,7 +96,7 @@ internal abstract class Inode
             Panic.Now("inode put without a reference"u8);
         if (--references > 0)
             return;
-        if (Links > 0 && Superblock.KeepUnusedInode(this))
+        if (Superblock.KeepUnusedInode(this))
             return;
         Evict();
         Locks?.Free();

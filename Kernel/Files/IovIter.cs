@@ -10,6 +10,14 @@ internal struct IoVec
     public ulong Length;
 }
 
+/// <summary>What of a write is on the disk when the call returns.</summary>
+internal enum WriteDurability : byte
+{
+    None,
+    Data,
+    All,
+}
+
 /// <summary>Where a read puts its bytes and a write takes them from: user memory in one piece or many, or kernel memory.</summary>
 /// <remarks>
 /// Linux: <c>iov_iter</c>. The position moves by what was copied, so a transfer that stops at a bad page tells exactly how far it came.
@@ -58,6 +66,9 @@ internal ref struct IovIter
 
     /// <summary>This write goes to the end of the file, as <c>RWF_APPEND</c> says.</summary>
     public bool AtEnd;
+
+    /// <summary>This write waits for the disk, as <c>RWF_DSYNC</c> and <c>RWF_SYNC</c> say.</summary>
+    public WriteDurability Durability;
 
     /// <summary>User memory in one piece, cut to <see cref="Maximum"/>.</summary>
     /// <returns><see cref="Errno.EFAULT"/> when the range is not user space's; whether memory is there shows when it is copied.</returns>
@@ -200,6 +211,32 @@ internal ref struct IovIter
             done += count;
             bytes -= count;
         }
+    }
+
+    /// <summary>Where the next byte of user memory is and how many follow it there; false at the end.</summary>
+    public bool CurrentPiece(out VirtAddr start, out ulong bytes)
+    {
+        bool found = remaining > 0 && NextPiece();
+        start = current;
+        bytes = currentLeft < remaining ? currentLeft : remaining;
+        return found;
+    }
+
+    /// <summary>All addresses and lengths of what remains, joined by "or": its low bits tell what all of them are multiples of. Linux: <c>iov_iter_alignment</c>.</summary>
+    public readonly ulong Alignment()
+    {
+        ulong left = remaining;
+        ulong bytes = currentLeft < left ? currentLeft : left;
+        ulong result = bytes == 0 ? 0 : current.Value | bytes;
+        left -= bytes;
+        for (int i = next; i < pieces.Length && left > 0; i++)
+        {
+            bytes = pieces[i].Length < left ? pieces[i].Length : left;
+            if (bytes != 0)
+                result |= pieces[i].Base | bytes;
+            left -= bytes;
+        }
+        return result;
     }
 
     private static int Smaller(int a, ulong b) => (ulong)a < b ? a : (int)b;

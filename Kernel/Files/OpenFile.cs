@@ -31,6 +31,9 @@ internal abstract class OpenFile : MappableFile
     /// <summary>What epoll instances watch of this file; owned by <see cref="Events"/>.</summary>
     internal EpollItem? EpollItems;
 
+    /// <summary>The failures of the file system that <c>syncfs</c> of this file has told. Linux: <c>f_sb_err</c>.</summary>
+    internal uint SeenFileSystemErrors;
+
     /// <summary>Who gets SIGIO. Linux: <c>f_owner</c>: a process, or negative: a process group.</summary>
     public int Owner;
     public int OwnerSignal;
@@ -59,6 +62,7 @@ internal abstract class OpenFile : MappableFile
         inode = path.Dentry.Inode!;
         references = 1;
         Vfs.OpenFiles++;
+        SeenFileSystemErrors = inode.Superblock.SampleErrors();
         Flags = flags & ~OpenFlags.OpenOnly;
         Modes = (flags & OpenFlags.Path) != 0
             ? OpenModes.PathOnly
@@ -186,6 +190,9 @@ internal abstract class OpenFile : MappableFile
 
     public virtual Errno Synchronize(bool dataOnly) => Errno.EINVAL;
 
+    /// <summary>Starts or awaits the writing of pages. Linux: <c>sync_file_range</c>.</summary>
+    public virtual Errno SyncPages(ulong first, ulong last, SyncSteps steps) => Errno.None;
+
     /// <summary>What can be done now without waiting; with a table the caller is also woken when that changes.</summary>
     public virtual PollEvents Poll(PollTable? table) => PollEvents.In | PollEvents.Out | PollEvents.RdNorm | PollEvents.WrNorm;
 
@@ -239,6 +246,16 @@ internal enum OpenModes : ushort
 
     /// <summary>Runs as a program: nobody may open the file for writing.</summary>
     DeniesWriters = 128,
+}
+
+/// <summary>Steps of <c>sync_file_range</c>. Linux: <c>SYNC_FILE_RANGE_*</c>.</summary>
+[Flags]
+internal enum SyncSteps : uint
+{
+    None = 0,
+    WaitBefore = 1,
+    Write = 2,
+    WaitAfter = 4,
 }
 
 /// <summary>What <c>fallocate</c> shall do. Linux: <c>FALLOC_FL_*</c>.</summary>

@@ -101,8 +101,15 @@ internal abstract class Superblock
     /// <summary>Writes everything that changed to the disk, and waits.</summary>
     public virtual Errno Sync() => Errno.None;
 
+    /// <summary>Whether anything could not be written since; who asks is told once.</summary>
+    public virtual Errno CheckErrors(ref uint since) => Errno.None;
+
+    /// <summary>What a file that is opened now need not be told. See <see cref="CheckErrors"/>.</summary>
+    public virtual uint SampleErrors() => 0;
+
     /// <summary>Writes what has waited for a while; called now and then by the writeback thread.</summary>
-    public virtual Errno WriteBack() => Errno.None;
+    /// <param name="all">Memory is short, or too much of it is dirty: what is younger goes, too.</param>
+    public virtual Errno WriteBack(bool all) => Errno.None;
 
     /// <summary>Applies a remount's options. Linux: <c>reconfigure</c>.</summary>
     public virtual Errno Remount(MountFlags flags, ReadOnlySpan<byte> options)
@@ -113,7 +120,7 @@ internal abstract class Superblock
         return Errno.None;
     }
 
-    /// <summary>True when an inode that has names but no users stays in memory; the file system then finds it again itself.</summary>
+    /// <summary>True when an inode without users stays in memory for now; the file system then finds it again itself.</summary>
     internal virtual bool KeepUnusedInode(Inode inode) => false;
 
     /// <summary>Writes options for /proc/mounts, each with a comma before it.</summary>

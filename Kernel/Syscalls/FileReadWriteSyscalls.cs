@@ -187,6 +187,7 @@ internal static unsafe class FileReadWriteSyscalls
         if ((flags & ~0x17u) != 0)
             return Errno.EOPNOTSUPP;
         iter.AtEnd = (flags & 16) != 0;
+        iter.Durability = (flags & 4) != 0 ? WriteDurability.All : (flags & 2) != 0 ? WriteDurability.Data : WriteDurability.None;
         return Errno.None;
     }
 }

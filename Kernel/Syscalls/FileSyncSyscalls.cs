@@ -41,6 +41,8 @@ internal static unsafe class FileSyncSyscalls
         if (file is null)
             return Errno.EBADF;
         Errno error = file.Inode.Superblock.Sync();
+        if (error == Errno.None)
+            error = file.Inode.Superblock.CheckErrors(ref file.SeenFileSystemErrors);
         file.Put();
         return error;
     }
@@ -56,8 +58,8 @@ internal static unsafe class FileSyncSyscalls
             error = Errno.EINVAL;
         else if ((file.Inode.Mode & FileMode.TypeMask) is not (FileMode.Regular or FileMode.BlockDevice or FileMode.Directory))
             error = Errno.ESPIPE;
-        else if (a.UInt3 != 0)
-            error = file.Synchronize(dataOnly: true);
+        else
+            error = file.SyncPages(a.Arg1 >> PageSize.Shift, a.Arg2 == 0 ? ulong.MaxValue : (a.Arg1 + a.Arg2 - 1) >> PageSize.Shift, (SyncSteps)a.UInt3);
         file.Put();
         return error;
     }

@@ -16,7 +16,9 @@ internal sealed class Ext2DirectoryFile : OpenFile
 
     public override Result<long> Read(TaskFiles who, ref IovIter to, ref long position) => Errno.EISDIR;
 
-    public override Errno Synchronize(bool dataOnly) => ((Ext2Inode)Inode).Superblock.SyncFile((Ext2Inode)Inode);
+    public override Errno Synchronize(bool dataOnly) => ((Ext2Inode)Inode).Synchronize(Path.Dentry, 0, ulong.MaxValue, dataOnly, ref seenErrors);
+
+    private uint seenErrors;
 
     public override Result<long> Seek(long offset, SeekOrigin origin)
     {

@@ -11,7 +11,7 @@ internal sealed partial class Ext2File
 
     public override ulong DiskPages => inode.Size >> PageSize.Shift;
 
-    /// <summary>Holds off writers for good, then has written what they wrote: with the mappings gone their next touch is refused.</summary>
+    /// <summary>Holds off writers for good, then has written what they wrote: mappings are read-only then, and their next store is refused.</summary>
     public override Errno BeginSwap()
     {
         if (pages.IsSwapFile)
@@ -19,7 +19,9 @@ internal sealed partial class Ext2File
         inode.Lock.Lock();
         pages.IsSwapFile = true;
         inode.Lock.Unlock();
-        Errno error = pages.WriteDirtyPages(0, ulong.MaxValue);
+        ulong failures = pages.WriteFailures;
+        pages.WriteAndWait(0, ulong.MaxValue);
+        Errno error = pages.WriteFailures == failures ? Errno.None : Errno.EIO;
         if (error != Errno.None)
             pages.IsSwapFile = false;
         return error;

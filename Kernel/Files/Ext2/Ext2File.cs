@@ -6,18 +6,20 @@ using NanoVm.Memory.Virtual;
 namespace NanoVm.Files.Ext2;
 
 /// <summary>An open file of an ext2: copies between the caller and the page cache.</summary>
-/// <remarks>Linux: <c>ext2_file_operations</c>, <c>generic_file_read_iter</c>, <c>generic_perform_write</c>.</remarks>
+/// <remarks>Linux: <c>ext2_file_operations</c>, <c>generic_file_read_iter</c>, <c>generic_perform_write</c>. <c>O_DIRECT</c>: <c>Ext2File.Direct.cs</c>.</remarks>
 internal sealed partial class Ext2File : OpenFile
 {
+    /// <summary>How much of an asked-for range one round of <c>posix_fadvise</c> starts.</summary>
+    private const ulong AdviceBatch = 512;
+
     private Ext2Inode inode = null!;
     private Ext2Mapping pages = null!;
 
-    // A hint: two readers of one open file may disturb it, and nothing depends on it.
-    private ReadAheadState ahead;
+    // The failures that this file has been told of: see ErrorSequence.
+    private uint seenErrors;
 
     public override AddressSpace? Mapping => pages;
 
-    /// <summary>O_DIRECT is accepted; the page cache serves it all the same, so that all views agree.</summary>
     public override bool CanDirect => true;
 
     /// <summary>Null when memory is out.</summary>
@@ -29,13 +31,14 @@ internal sealed partial class Ext2File : OpenFile
         file.Initialize(path, flags);
         file.inode = (Ext2Inode)file.Inode;
         file.pages = file.inode.Pages;
+        file.seenErrors = file.pages.WriteErrors.Sample();
         return file;
     }
 
     public override Errno Mmap(VmArea area)
     {
         area.Operations = inode.Superblock.Ext2.MapOperations;
-        TouchAtime.Touch(Path);
+        inode.TouchAccess(Path);
         return Errno.None;
     }
 
@@ -43,26 +46,12 @@ internal sealed partial class Ext2File : OpenFile
     {
         long start = position;
         Errno error = Errno.None;
-        while (to.Remaining > 0 && error == Errno.None)
-        {
-            ulong size = inode.Size;                         // again each time: the file may shrink meanwhile
-            if ((ulong)position >= size)
-                break;
-            int offset = (int)((ulong)position & PageSize.Mask);
-            int count = (int)Math.Min(Math.Min(PageSize.Bytes - (ulong)offset, size - (ulong)position), to.Remaining);
-            if (!pages.FindOrReadAhead((ulong)position >> PageSize.Shift, ref ahead).TryGet(out Pfn page, out error))
-                break;
-            error = to.CopyToIter(DirectMap.Page(page).Slice(offset, count), out int copied);
-            pages.Cache.Frames.Put(page);
-            position += copied;
-        }
-        if ((Flags & OpenFlags.NoAccessTime) == 0 && !Path.Mount.IsReadOnly)
-        {
-            FileTime before = inode.AccessTime;
-            TouchAtime.Touch(Path);
-            if (inode.AccessTime.Seconds != before.Seconds)
-                inode.MarkInodeDirty();
-        }
+        if ((Flags & OpenFlags.Direct) != 0 && !to.IsKernel && to.Remaining > 0)
+            error = ReadDirect(who, ref to, ref position);
+        else
+            error = ReadCached(ref to, ref position);
+        if ((Flags & OpenFlags.NoAccessTime) == 0)
+            inode.TouchAccess(Path);
         return position > start ? position - start : error == Errno.None ? 0L : error;
     }
 
@@ -71,9 +60,16 @@ internal sealed partial class Ext2File : OpenFile
         inode.Lock.Lock();
         Result<long> result = WriteLocked(who, ref from, ref position);
         inode.Lock.Unlock();
-        // Who makes pages dirty faster than the disk takes them writes his own. Linux: balance_dirty_pages.
-        if (pages.Cache.DirtyPages.Value > pages.Cache.DirtyLimit)
-            pages.WriteDirtyPages(0, ulong.MaxValue);
+        pages.BalanceDirty();
+        // O_SYNC, RWF_SYNC and their kin: the write is done when the disk has it. Linux: generic_write_sync.
+        if (result.IsOk && result.Value > 0 && ((Flags & OpenFlags.DataSync) != 0 || from.Durability != WriteDurability.None))
+        {
+            bool dataOnly = (Flags & OpenFlags.Sync) != OpenFlags.Sync && from.Durability != WriteDurability.All;
+            ulong start = (ulong)(position - result.Value);
+            Errno error = inode.Synchronize(Path.Dentry, start >> PageSize.Shift, ((ulong)position - 1) >> PageSize.Shift, dataOnly, ref seenErrors);
+            if (error != Errno.None)
+                return error;
+        }
         return result;
     }
 
@@ -93,10 +89,11 @@ internal sealed partial class Ext2File : OpenFile
                 target = size + offset;
                 break;
             default:
-                // As the generic Linux code: all of the file is data, and the hole begins at its end.
                 if (offset < 0 || offset >= size)
                     return Errno.ENXIO;
-                target = origin == SeekOrigin.Data ? offset : size;
+                if (!inode.FindDataOrHole((ulong)offset, origin == SeekOrigin.Data).TryGet(out ulong found, out Errno error))
+                    return error;
+                target = (long)found;
                 break;
         }
         if (target < 0 || (ulong)target > inode.Superblock.MaximumSize)
@@ -106,36 +103,94 @@ internal sealed partial class Ext2File : OpenFile
     }
 
     /// <summary>For <c>msync</c>.</summary>
-    public override Errno SyncRange(ulong startByte, ulong endByte) => inode.Superblock.SyncFile(inode);
+    public override Errno SyncRange(ulong startByte, ulong endByte)
+        => startByte >= endByte
+            ? Errno.None
+            : inode.Synchronize(Path.Dentry, startByte >> PageSize.Shift, (endByte - 1) >> PageSize.Shift, dataOnly: false, ref seenErrors);
 
-    public override Errno Synchronize(bool dataOnly) => inode.Superblock.SyncFile(inode);
+    public override Errno Synchronize(bool dataOnly) => inode.Synchronize(Path.Dentry, 0, ulong.MaxValue, dataOnly, ref seenErrors);
 
-    /// <summary>posix_fadvise: how far ahead to read; pages that will be wanted are read at once, clean ones that will not are left to reclaim.</summary>
+    /// <summary>Contents only: no inode, no flush of the disk's own cache. Linux: <c>sync_file_range</c>.</summary>
+    public override Errno SyncPages(ulong first, ulong last, SyncSteps steps)
+    {
+        if ((steps & SyncSteps.WaitBefore) != 0)
+            pages.WaitWriteback(first, last);
+        if ((steps & SyncSteps.Write) != 0)
+            pages.StartWriteback(first, last, ulong.MaxValue);
+        if ((steps & SyncSteps.WaitAfter) != 0)
+            pages.WaitWriteback(first, last);
+        return (steps & (SyncSteps.WaitBefore | SyncSteps.WaitAfter)) != 0 ? pages.WriteErrors.Check(ref seenErrors) : Errno.None;
+    }
+
+    /// <summary>posix_fadvise. Linux: <c>generic_fadvise</c>.</summary>
     public override Errno Advise(long offset, long length, FileAdvice advice)
     {
-        const int Most = 512;
+        ulong start = (ulong)Math.Max(offset, 0);
+        ulong end = length <= 0 || start + (ulong)length < start ? ulong.MaxValue : start + (ulong)length;
         switch (advice)
         {
             case FileAdvice.Normal:
-                ahead.Hint = ReadAheadHint.Normal;
+                ReadAhead.Hint = ReadAheadHint.Normal;
                 break;
             case FileAdvice.Sequential:
-                ahead.Hint = ReadAheadHint.Sequential;
+                ReadAhead.Hint = ReadAheadHint.Sequential;
                 break;
             case FileAdvice.Random:
-                ahead.Hint = ReadAheadHint.Random;
+                ReadAhead.Hint = ReadAheadHint.Random;
                 break;
-            case FileAdvice.WillNeed when offset >= 0:
-                ulong index = (ulong)offset >> PageSize.Shift;
-                ulong end = Math.Min(pages.SizePages, length <= 0 ? ulong.MaxValue : ((ulong)offset + (ulong)length + PageSize.Mask) >> PageSize.Shift);
-                for (int read = 0; index < end && read < Most; read += 32, index += 32)
-                    pages.ReadAhead(index, (int)Math.Min(32, end - index));
+            case FileAdvice.WillNeed:
+                ulong first = start >> PageSize.Shift;
+                WillNeed(first, end == ulong.MaxValue ? ulong.MaxValue : PageCount.FromBytesRoundedUp(end).Value - first);
+                break;
+            case FileAdvice.DontNeed:
+                // Only whole pages: a neighbour's bytes may be wanted. The page that the file ends in is whole for this.
+                ulong from = PageCount.FromBytesRoundedUp(start).Value;
+                ulong behind = end >= inode.Size ? ulong.MaxValue : end >> PageSize.Shift;
+                pages.StartWriteback(start >> PageSize.Shift, ulong.MaxValue, ulong.MaxValue);
+                if (from < behind)
+                    pages.DropClean(from, behind - 1);
                 break;
         }
         return Errno.None;
     }
 
+    /// <inheritdoc/>
+    public override void WillNeed(ulong firstPage, ulong count)
+    {
+        ulong size = pages.SizePages;
+        ulong end = firstPage >= size ? firstPage : Math.Min(size, count > size - firstPage ? size : firstPage + count);
+        // No more than there is room for: what is read too early pushes out what is needed now.
+        ulong most = pages.Cache.DirtyablePages / 2;
+        for (ulong index = firstPage; index < end && index - firstPage < most; index += AdviceBatch)
+        {
+            pages.ReadAhead(index, Math.Min(AdviceBatch, end - index));
+            PerCpu.Scheduler.CondResched();
+        }
+    }
+
     protected override void FreeObject() => inode.Superblock.Ext2.Files.Free(this);
+
+    private Errno ReadCached(ref IovIter to, ref long position)
+    {
+        Errno error = Errno.None;
+        while (to.Remaining > 0 && error == Errno.None)
+        {
+            ulong size = inode.Size;                         // again each time: the file may shrink meanwhile
+            if ((ulong)position >= size)
+                break;
+            ulong index = (ulong)position >> PageSize.Shift;
+            int offset = (int)((ulong)position & PageSize.Mask);
+            int count = (int)Math.Min(Math.Min(PageSize.Bytes - (ulong)offset, size - (ulong)position), to.Remaining);
+            ulong wanted = PageCount.FromBytesRoundedUp((ulong)offset + Math.Min(to.Remaining, size - (ulong)position)).Value;
+            if (!pages.FindOrReadAhead(index, ref ReadAhead, wanted).TryGet(out Pfn page, out error))
+                break;
+            ReadAhead.Moved(index);
+            error = to.CopyToIter(DirectMap.Page(page).Slice(offset, count), out int copied);
+            pages.Cache.Frames.Put(page);
+            position += copied;
+        }
+        return error;
+    }
 
     private Result<long> WriteLocked(TaskFiles who, ref IovIter from, ref long position)
     {
@@ -147,12 +202,21 @@ internal sealed partial class Ext2File : OpenFile
         if (error != Errno.None)
             return error;
         AttributeOperations.RemovePrivileges(who, inode);
-        inode.ModifyTime = inode.ChangeTime = Vfs.Now;
-        inode.MarkInodeDirty();
+        inode.TouchModified();
 
         long start = position;
+        if ((Flags & OpenFlags.Direct) != 0 && !from.IsKernel)
+            error = WriteDirect(who, ref from, ref position);
+        else
+            error = WriteCached(ref from, ref position);
+        return position > start ? position - start : error;
+    }
+
+    private Errno WriteCached(ref IovIter from, ref long position)
+    {
+        Errno error = Errno.None;
         if ((ulong)position > inode.Size)
-            inode.ClearTail();
+            inode.BeginGrowth();
         while (from.Remaining > 0)
         {
             int offset = (int)((ulong)position & PageSize.Mask);
@@ -164,19 +228,24 @@ internal sealed partial class Ext2File : OpenFile
             int copied = 0;
             if (error == Errno.None)
             {
+                if ((ulong)position + (ulong)count > inode.Size)
+                    inode.BeginGrowth();
                 error = from.CopyFromIter(DirectMap.Page(page).Slice(offset, count), out copied);
-                pages.MarkDirty(page);
             }
-            pages.Cache.Frames.Put(page);
             position += copied;
             if ((ulong)position > inode.Size)
+            {
                 inode.Size = (ulong)position;
+                inode.MarkInodeDirty();
+            }
+            pages.MarkDirty(page);                           // also when nothing was copied: new blocks have to become what the page is
+            pages.Cache.Frames.Put(page);
             if (error != Errno.None)
                 break;
         }
         // Blocks behind the end that the write did not reach go back.
         if (error != Errno.None && (ulong)position <= inode.Size)
             inode.TruncateBlocks(inode.Size);
-        return position > start ? position - start : error;
+        return error;
     }
 }

@@ -117,7 +117,7 @@ internal sealed partial class Ext2Inode
         int needed = NeededLength(name.Length);
         for (uint index = 0; index < DirectoryBlocks; index++)
         {
-            if (!ReadDirectoryBlock(index, out _).TryGet(out Pfn page, out Errno error))
+            if (!ReadDirectoryBlock(index, out uint number).TryGet(out Pfn page, out Errno error))
                 return error;
             if (page.IsNone)
                 continue;
@@ -136,7 +136,7 @@ internal sealed partial class Ext2Inode
                     if (used > 0)
                         Set16(block, at + Entry.RecordLength, (ushort)used);
                     PutRecord(block, at + used, length - used, name, inode, mode);
-                    FinishChange(page);
+                    FinishChange(page, number);
                     return Errno.None;
                 }
                 at += length;
@@ -160,7 +160,7 @@ internal sealed partial class Ext2Inode
         block.Clear();
         PutRecord(block, 0, block.Length, name, inode, mode);
         Size += superblock.BlockSize;
-        FinishChange(page);
+        FinishChange(page, number);
         return Errno.None;
     }
 
@@ -176,7 +176,7 @@ internal sealed partial class Ext2Inode
             Set16(block, place.Previous + Entry.RecordLength, (ushort)(end - place.Previous));
         }
         Set32(block, place.Offset + Entry.Inode, 0);
-        FinishChange(page);
+        FinishChange(page, place.Block);
         return Errno.None;
     }
 
@@ -188,7 +188,7 @@ internal sealed partial class Ext2Inode
         Span<byte> block = superblock.Metadata.Bytes(page);
         Set32(block, place.Offset + Entry.Inode, inode);
         block[place.Offset + Entry.Type] = superblock.HasFileType ? ToEntryType(mode) : (byte)0;
-        FinishChange(page);
+        FinishChange(page, place.Block);
         return Errno.None;
     }
 
@@ -259,11 +259,12 @@ internal sealed partial class Ext2Inode
         name.CopyTo(block[(at + Entry.Name)..]);
     }
 
-    private void FinishChange(Pfn page)
+    private void FinishChange(Pfn page, uint block)
     {
         superblock.Metadata.MarkDirty(page);
         superblock.Metadata.Release(page);
-        ModifyTime = ChangeTime = Vfs.Now;
+        Touch(block);
+        ModifyTime = ChangeTime = Now;
         flags &= ~FlagIndexedDirectory;
         MarkInodeDirty();
     }

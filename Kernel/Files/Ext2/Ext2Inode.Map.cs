@@ -55,6 +55,29 @@ internal sealed partial class Ext2Inode
         return error;
     }
 
+    /// <summary>Where data begins at or behind an offset inside the file, or where a hole does: the end of the file is one. Linux: <c>SEEK_DATA</c>.</summary>
+    /// <returns>ENXIO when there is no more data; EIO.</returns>
+    /// <remarks>O(blocks looked at); whole tables that are missing are passed over in one step.</remarks>
+    public Result<ulong> FindDataOrHole(ulong offset, bool data)
+    {
+        uint size = superblock.BlockSize;
+        ulong end = (Size + size - 1) / size;
+        ulong index = offset / size;
+        while (index < end)
+        {
+            MapLock.Lock();
+            Result<uint> found = Map(index, allocate: false, out _, out ulong span);
+            MapLock.Unlock();
+            if (!found.TryGet(out uint block, out Errno error))
+                return error;
+            if (block != 0 == data)
+                return Math.Max(offset, index * size);
+            index += block != 0 ? 1 : span;
+            PerCpu.Scheduler.CondResched();
+        }
+        return data ? Errno.ENXIO : Size;
+    }
+
     /// <summary>Gives all blocks back that lie wholly behind <paramref name="size"/> bytes.</summary>
     public void TruncateBlocks(ulong size)
     {
@@ -127,11 +150,18 @@ internal sealed partial class Ext2Inode
         return true;
     }
 
-    private Result<uint> Map(ulong index, bool allocate, out bool isNew)
+    private Result<uint> Map(ulong index, bool allocate, out bool isNew) => Map(index, allocate, out isNew, out _);
+
+    // "hole": how many blocks from here on, at least, are missing when this one is.
+    private Result<uint> Map(ulong index, bool allocate, out bool isNew, out ulong hole)
     {
         isNew = false;
+        hole = 1;
         if (index < DirectBlocks)
-            return TakePointer(ref pointers[(int)index], allocate, isTable: false, out isNew);
+        {
+            Result<uint> direct = TakePointer(ref pointers[(int)index], allocate, isTable: false, out isNew);
+            return direct.IsOk && direct.Value != 0 && !superblock.IsDataBlock(direct.Value) ? Errno.EIO : direct;
+        }
         ulong p = superblock.PointersPerBlock;
         index -= DirectBlocks;
         ulong span = p;
@@ -143,28 +173,34 @@ internal sealed partial class Ext2Inode
             if (++level > 3)
                 return Errno.EFBIG;
         }
+        hole = span - index;
         // Down from the inode's pointer, one table a level.
         Result<uint> current = TakePointer(ref pointers[DirectBlocks + level - 1], allocate, isTable: true, out _);
         while (level > 0 && current.IsOk && current.Value != 0)
         {
             level--;
             span /= p;
+            hole = span - index % span;
             int slot = (int)(index / span);
             index %= span;
-            if (!superblock.Metadata.Read(current.Value).TryGet(out Pfn page, out Errno error))
+            uint table = current.Value;
+            if (!superblock.IsDataBlock(table))
+                return Errno.EIO;
+            if (!superblock.Metadata.Read(table).TryGet(out Pfn page, out Errno error))
                 return error;
-            Span<byte> table = superblock.Metadata.Bytes(page);
-            uint pointer = Get32(table, slot * 4);
+            Span<byte> entries = superblock.Metadata.Bytes(page);
+            uint pointer = Get32(entries, slot * 4);
             uint before = pointer;
             current = TakePointer(ref pointer, allocate, isTable: level > 0, out isNew);
             if (pointer != before)
             {
-                Set32(table, slot * 4, pointer);
+                Set32(entries, slot * 4, pointer);
                 superblock.Metadata.MarkDirty(page);
+                Touch(table);
             }
             superblock.Metadata.Release(page);
         }
-        return current;
+        return current.IsOk && current.Value != 0 && !superblock.IsDataBlock(current.Value) ? Errno.EIO : current;
     }
 
     // A pointer that leads nowhere yet gets a block, if wanted; a table begins as zeros.
@@ -174,7 +210,7 @@ internal sealed partial class Ext2Inode
         if (pointer != 0 || !allocate)
             return pointer;
         uint goal = lastAllocated != 0 ? lastAllocated + 1 : superblock.FirstBlockNear((uint)Number);
-        if (!superblock.TakeBlock(goal, mayUseReserve: true).TryGet(out uint block, out Errno error))
+        if (!superblock.TakeBlock(this, goal).TryGet(out uint block, out Errno error))
             return error;
         if (isTable)
         {
@@ -200,6 +236,7 @@ internal sealed partial class Ext2Inode
         superblock.Metadata.Bytes(page).Clear();
         superblock.Metadata.MarkDirty(page);
         superblock.Metadata.Release(page);
+        Touch(block);
         return Errno.None;
     }
 }

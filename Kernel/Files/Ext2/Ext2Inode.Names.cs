@@ -44,6 +44,7 @@ internal sealed partial class Ext2Inode
         }
         child.Links = 2;
         child.MarkInodeDirty();
+        child.MarkNamed();
         Links++;
         MarkInodeDirty();
         entry.Attach(child);
@@ -68,8 +69,9 @@ internal sealed partial class Ext2Inode
         if (error != Errno.None)
             return error;
         inode.Links++;
-        inode.ChangeTime = Vfs.Now;
+        inode.ChangeTime = Now;
         inode.MarkInodeDirty();
+        inode.MarkNamed();
         entry.Attach(inode.Get());
         return Errno.None;
     }
@@ -159,7 +161,7 @@ internal sealed partial class Ext2Inode
         if (victim is not null)
         {
             victim.Links = victim.IsDirectory ? 0 : victim.Links - 1;
-            victim.ChangeTime = Vfs.Now;
+            victim.ChangeTime = Now;
             victim.MarkInodeDirty();
             if (victim.IsDirectory)
             {
@@ -176,8 +178,9 @@ internal sealed partial class Ext2Inode
             MarkInodeDirty();
             to.MarkInodeDirty();
         }
-        moved.ChangeTime = Vfs.Now;
+        moved.ChangeTime = Now;
         moved.MarkInodeDirty();
+        moved.MarkNamed();
         return Errno.None;
     }
 
@@ -225,6 +228,7 @@ internal sealed partial class Ext2Inode
         }
         child.Links = 1;
         child.MarkInodeDirty();
+        child.MarkNamed();
         entry.Attach(child);
         return Errno.None;
     }
@@ -296,7 +300,9 @@ internal sealed partial class Ext2Inode
             Links++;
             to.Links--;
         }
-        moved.ChangeTime = other.ChangeTime = Vfs.Now;
+        moved.ChangeTime = other.ChangeTime = Now;
+        moved.MarkNamed();
+        other.MarkNamed();
         moved.MarkInodeDirty();
         other.MarkInodeDirty();
         MarkInodeDirty();

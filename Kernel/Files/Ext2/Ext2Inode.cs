@@ -3,12 +3,16 @@ using System.Runtime.CompilerServices;
 using NanoVm.Core;
 using NanoVm.Core.Sync;
 using NanoVm.Memory.Mapping;
+using NanoVm.Memory.Structures;
 using static NanoVm.Files.Ext2.Ext2Layout;
 
 namespace NanoVm.Files.Ext2;
 
 /// <summary>A file of an ext2, in memory.</summary>
-/// <remarks>Linux: <c>ext2_inode_info</c>. Parts: block map (<c>Ext2Inode.Map.cs</c>), directory (<c>Ext2Inode.Directory.cs</c>), names (<c>Ext2Inode.Names.cs</c>).</remarks>
+/// <remarks>
+/// Linux: <c>ext2_inode_info</c>. Parts: its record (<c>Ext2Inode.Record.cs</c>), block map (<c>.Map.cs</c>), directory (<c>.Directory.cs</c>),
+/// names (<c>.Names.cs</c>), what is not on the disk yet (<c>.Sync.cs</c>).
+/// </remarks>
 internal sealed partial class Ext2Inode : Inode
 {
     private Ext2Superblock superblock = null!;
@@ -19,6 +23,10 @@ internal sealed partial class Ext2Inode : Inode
     private uint fileAcl;
     private uint generation;
     private uint lastAllocated;
+    private ushort extraLength;
+
+    // Its record has whatever was there before.
+    private bool isNew;
 
     [InlineArray(BlockPointers)]
     private struct PointerArray
@@ -29,12 +37,15 @@ internal sealed partial class Ext2Inode : Inode
     /// <summary>Guards the block map: pointers, indirect blocks, the count of sectors. Linux: <c>truncate_mutex</c>.</summary>
     public Mutex MapLock;
 
-    internal Ext2Inode? HashNext;
-    internal Ext2Inode? NextInMemory;
-    internal Ext2Inode? PreviousInMemory;
+    /// <summary>Its place in the superblock's tree.</summary>
+    internal RedBlackLinks<Ext2Inode> InMemory;
 
-    /// <summary>Something differs from the inode table.</summary>
-    public bool IsDirty { get; private set; }
+    /// <summary>Deleted, without users, and not yet free: see <c>Ext2Superblock.Dead.cs</c>.</summary>
+    internal bool IsDeleted { get; private set; }
+    internal Ext2Inode? NextDead;
+
+    /// <summary>It is being freed now.</summary>
+    internal bool IsDying;
 
     /// <summary>The last reference has gone and the inode is being written or freed: who looks for its number waits.</summary>
     public bool IsEvicting { get; private set; }
@@ -46,11 +57,22 @@ internal sealed partial class Ext2Inode : Inode
     public Ext2Mapping Pages => mapping;
     public new Ext2Superblock Superblock => superblock;
 
+    /// <summary>The order of the superblock's tree.</summary>
+    internal readonly struct ByNumber : IRedBlackTraits<Ext2Inode>, IRedBlackOrder<Ext2Inode>
+    {
+        public static ref RedBlackLinks<Ext2Inode> Links(Ext2Inode node) => ref node.InMemory;
+
+        public static bool Update(Ext2Inode node) => false;
+
+        public static bool Before(Ext2Inode left, Ext2Inode right) => left.Number < right.Number;
+    }
+
     internal void Prepare(Ext2Superblock owner, uint number, Ext2Mapping pages)
     {
         superblock = owner;
         mapping = pages;
         pages.Initialize(this, owner);
+        touched.Initialize(owner.Ext2.PageCache.Nodes);
         Initialize(owner, number, 0, 0, 0);
     }
 
@@ -62,83 +84,9 @@ internal sealed partial class Ext2Inode : Inode
         Gid = gid;
         Links = 0;
         generation = newGeneration;
-        AccessTime = ModifyTime = ChangeTime = new FileTime(Vfs.Now.Seconds, 0);
+        isNew = true;
+        AccessTime = ModifyTime = ChangeTime = BirthTime = Now;
         MarkInodeDirty();
-    }
-
-    /// <summary>Fills the object from the inode table. Holds <see cref="MapLock"/>.</summary>
-    internal Errno ReadFromDisk()
-    {
-        IsBad = true;
-        if (!superblock.ReadInodeBlock((uint)Number, out int at).TryGet(out Pfn page, out Errno error))
-            return error;
-        ReadOnlySpan<byte> raw = superblock.Metadata.Bytes(page).Slice(at, Node.Length);
-        Mode = Get16(raw, Node.Mode);
-        Uid = Get16(raw, Node.Uid) | ((uint)Get16(raw, Node.UidHigh) << 16);
-        Gid = Get16(raw, Node.Gid) | ((uint)Get16(raw, Node.GidHigh) << 16);
-        Links = Get16(raw, Node.Links);
-        Size = Get32(raw, Node.Size) | (IsRegular ? (ulong)Get32(raw, Node.SizeHigh) << 32 : 0);
-        AccessTime = new FileTime((int)Get32(raw, Node.AccessTime), 0);
-        ModifyTime = new FileTime((int)Get32(raw, Node.ModifyTime), 0);
-        ChangeTime = new FileTime((int)Get32(raw, Node.ChangeTime), 0);
-        sectors = Get32(raw, Node.Sectors);
-        flags = Get32(raw, Node.Flags);
-        fileAcl = Get32(raw, Node.FileAcl);
-        generation = Get32(raw, Node.Generation);
-        for (int i = 0; i < BlockPointers; i++)
-            pointers[i] = Get32(raw, Node.Pointers + i * 4);
-        superblock.Metadata.Release(page);
-        // A name that leads to an unused inode, or one of no kind: the disk is damaged.
-        if (Links == 0 || (Mode & FileMode.TypeMask) is not (FileMode.Regular or FileMode.Directory or FileMode.SymbolicLink
-            or FileMode.CharacterDevice or FileMode.BlockDevice or FileMode.Fifo or FileMode.Socket) || Size > long.MaxValue)
-        {
-            Links = 1;                                       // the object goes without touching the disk
-            return Errno.EIO;
-        }
-        if (FileMode.IsDevice(Mode))
-            Rdev = DecodeDevice();
-        IsBad = false;
-        return Errno.None;
-    }
-
-    /// <summary>Marks that the inode table has to be written.</summary>
-    internal void MarkInodeDirty() => IsDirty = true;
-
-    /// <summary>Puts the inode into its table, which is written with the other metadata. Linux: <c>ext2_write_inode</c>.</summary>
-    public override Errno WriteBack()
-    {
-        if (!IsDirty || IsBad)
-            return Errno.None;
-        if (!superblock.ReadInodeBlock((uint)Number, out int at).TryGet(out Pfn page, out Errno error))
-            return error;
-        IsDirty = false;
-        Span<byte> raw = superblock.Metadata.Bytes(page).Slice(at, Node.Length);
-        Set16(raw, Node.Mode, (ushort)Mode);
-        Set16(raw, Node.Uid, (ushort)Uid);
-        Set16(raw, Node.UidHigh, (ushort)(Uid >> 16));
-        Set16(raw, Node.Gid, (ushort)Gid);
-        Set16(raw, Node.GidHigh, (ushort)(Gid >> 16));
-        Set16(raw, Node.Links, (ushort)Links);
-        Set32(raw, Node.Size, (uint)Size);
-        if (IsRegular)
-        {
-            Set32(raw, Node.SizeHigh, (uint)(Size >> 32));
-            if (Size > int.MaxValue)
-                superblock.RequireLargeFiles();
-        }
-        Set32(raw, Node.AccessTime, (uint)AccessTime.Seconds);
-        Set32(raw, Node.ModifyTime, (uint)ModifyTime.Seconds);
-        Set32(raw, Node.ChangeTime, (uint)ChangeTime.Seconds);
-        Set32(raw, Node.DeleteTime, Links == 0 ? (uint)Vfs.Now.Seconds : 0);
-        Set32(raw, Node.Sectors, sectors);
-        Set32(raw, Node.Flags, flags);
-        Set32(raw, Node.FileAcl, fileAcl);
-        Set32(raw, Node.Generation, generation);
-        for (int i = 0; i < BlockPointers; i++)
-            Set32(raw, Node.Pointers + i * 4, pointers[i]);
-        superblock.Metadata.MarkDirty(page);
-        superblock.Metadata.Release(page);
-        return Errno.None;
     }
 
     public override Result<OpenFile> Open(TaskFiles who, in PathRef path, OpenFlags openFlags)
@@ -167,6 +115,9 @@ internal sealed partial class Ext2Inode : Inode
                 return error;
         }
         ApplyAttributes(change);
+        AccessTime = Round(AccessTime);
+        ModifyTime = Round(ModifyTime);
+        ChangeTime = Round(ChangeTime);
         MarkInodeDirty();
         return Errno.None;
     }
@@ -178,7 +129,7 @@ internal sealed partial class Ext2Inode : Inode
             return Errno.EFBIG;
         if (size > Size)
         {
-            ClearTail();
+            BeginGrowth();
             Size = size;
             MarkInodeDirty();
             return Errno.None;
@@ -197,14 +148,32 @@ internal sealed partial class Ext2Inode : Inode
         return Errno.None;
     }
 
-    /// <summary>Clears what a shared mapping may have written behind the end in the last page. Holds the inode's lock.</summary>
-    internal void ClearTail()
+    /// <summary>Before the file gets longer. Holds the inode's lock. Linux: <c>pagecache_isize_extended</c>.</summary>
+    /// <remarks>
+    /// A shared mapping may have written behind the end in the last page: that is cleared. And it may go on to write there without a fault: where
+    /// blocks are smaller than pages, the blocks behind the end are not taken yet, so the page is write-protected to hear of it.
+    /// </remarks>
+    internal void BeginGrowth()
     {
         ulong offset = Size & PageSize.Mask;
-        if (offset == 0 || !mapping.FindPage(Size >> PageSize.Shift).TryGet(out Pfn page, out _))
+        ulong index = Size >> PageSize.Shift;
+        if (offset == 0 || !mapping.FindPage(index).TryGet(out Pfn page, out _))
             return;
+        if (superblock.BlockSize < PageSize.Bytes)
+            mapping.CleanMappings(index);
         DirectMap.Page(page)[(int)offset..].Clear();
         mapping.Cache.Frames.Put(page);
+    }
+
+    /// <summary>The last user of a deleted file has gone: its pages go at once, the rest when the disk has forgotten it.</summary>
+    internal void BecomeDead()
+    {
+        IsDeleted = true;
+        IsDirty = false;
+        Size = 0;
+        mapping.Truncate(0);
+        superblock.RemoveDirty(this);
+        ForgetTouched();
     }
 
     protected override void Evict()
@@ -212,21 +181,19 @@ internal sealed partial class Ext2Inode : Inode
         IsEvicting = true;
         if (Links == 0 && !IsBad)
         {
-            Size = 0;
-            mapping.Truncate(0);
             if (HasBlocks)
                 TruncateBlocks(0);
             DropAttributeBlock();
-            MarkInodeDirty();
-            WriteBack();
             superblock.FreeInodeNumber((uint)Number, IsDirectory);
         }
         else
         {
-            mapping.WriteDirtyPages(0, ulong.MaxValue);
+            mapping.WriteAndWait(0, ulong.MaxValue);
             WriteBack();
         }
         mapping.Evict();
+        superblock.RemoveDirty(this);
+        ForgetTouched();
         superblock.RemoveFromMemory(this);
     }
 

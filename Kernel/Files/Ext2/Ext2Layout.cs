@@ -46,8 +46,11 @@ internal static class Ext2Layout
         public const int Magic = 56;
         public const int State = 58;
         public const int Revision = 76;
+        public const int ReservedUid = 80;
+        public const int ReservedGid = 82;
         public const int FirstInode = 84;
         public const int InodeSize = 88;
+        public const int Compat = 92;
         public const int Incompat = 96;
         public const int ReadOnlyCompat = 100;
     }
@@ -83,6 +86,15 @@ internal static class Ext2Layout
         public const int UidHigh = 120;
         public const int GidHigh = 122;
         public const int Length = 128;
+
+        // Behind the 128 bytes of every record, where records are larger. How many bytes of them are used is in the first.
+        public const int ExtraLength = 128;
+        public const int ChangeTimeExtra = 132;
+        public const int ModifyTimeExtra = 136;
+        public const int AccessTimeExtra = 140;
+        public const int BirthTime = 144;
+        public const int BirthTimeExtra = 148;
+        public const ushort ExtraBytes = 32;
     }
 
     public static class Entry

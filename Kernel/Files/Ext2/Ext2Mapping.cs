@@ -6,9 +6,12 @@ using NanoVm.Memory.Mapping;
 namespace NanoVm.Files.Ext2;
 
 /// <summary>The page cache of an ext2 file.</summary>
-/// <remarks>Linux: <c>ext2_aops</c>. A page is one block or several, which may lie anywhere; blocks that lie side by side go in one transfer.</remarks>
+/// <remarks>Linux: <c>ext2_aops</c>. A page is one block or several, which may lie anywhere; blocks that lie side by side go in one request.</remarks>
 internal sealed class Ext2Mapping : AddressSpace
 {
+    /// <summary>Pieces of memory of one request; four blocks of 1 KiB may make four of a page.</summary>
+    private const int MostSegments = 64;
+
     private Ext2Inode inode = null!;
     private Ext2Superblock superblock = null!;
 
@@ -21,11 +24,17 @@ internal sealed class Ext2Mapping : AddressSpace
         Initialize(superblock.Ext2.PageCache);
     }
 
-    public override Errno ReadPage(Pfn page, ulong index) => Move(BlockDirection.Read, index, [page]);
-
-    protected override Errno ReadRun(ulong first, ReadOnlySpan<Pfn> pages) => Move(BlockDirection.Read, first, pages);
-
-    protected override Errno WriteRun(ulong first, ReadOnlySpan<Pfn> pages) => Move(BlockDirection.Write, first, pages);
+    public override Errno ReadPage(Pfn page, ulong index)
+    {
+        var runs = new BlockRuns(stackalloc BlockSegment[(int)PageSize.Bytes / BlockDevice.SectorBytes], superblock.Disk, null, BlockDirection.Read);
+        AddPage(ref runs, index, page);
+        Errno error = runs.Finish();
+        ulong size = inode.Size;
+        // What lies behind the end in the last block on the disk is nobody's business.
+        if (error == Errno.None && index == size >> PageSize.Shift)
+            DirectMap.Page(page)[(int)(size & PageSize.Mask)..].Clear();
+        return error;
+    }
 
     /// <summary>A shared mapping is about to write a page: its blocks must be there, or the write would be lost later.</summary>
     public override Errno PrepareSharedWrite(ulong index)
@@ -34,82 +43,63 @@ internal sealed class Ext2Mapping : AddressSpace
         ulong end = Math.Min(start + PageSize.Bytes, inode.Size);
         if (start >= end)
             return Errno.EFAULT;
-        inode.ModifyTime = inode.ChangeTime = inode.Vfs.Now;
-        inode.MarkInodeDirty();
+        inode.TouchModified();
         return inode.TakeBlocks(start, end);
     }
 
+    protected override void StartTransfer(PageTransfer transfer)
+    {
+        if (transfer.Direction == BlockDirection.Write)
+        {
+            Errno error = superblock.BeforeWrite();
+            if (error != Errno.None)
+            {
+                transfer.Fail(error);
+                return;
+            }
+            ClearBehindEnd(transfer);
+        }
+        var runs = new BlockRuns(stackalloc BlockSegment[Math.Min(MostSegments, superblock.Disk.MaximumSegments)], superblock.Disk, transfer, transfer.Direction);
+        ReadOnlySpan<Pfn> pages = transfer.Pages;
+        for (int i = 0; i < pages.Length; i++)
+            AddPage(ref runs, transfer.First + (ulong)i, pages[i]);
+        Errno failed = runs.Finish();
+        if (failed != Errno.None)
+            transfer.Fail(failed);
+    }
+
+    protected override void BecameDirty() => inode.JoinDirty();
+
+    protected override void WriteFailed(Errno error)
+    {
+        base.WriteFailed(error);
+        superblock.WriteErrors.Record(error);
+    }
+
     // Holes are left out: a frame to be read is zeros already, and nothing is written where the file has no block.
-    private Errno Move(BlockDirection direction, ulong first, ReadOnlySpan<Pfn> pages)
+    private void AddPage(ref BlockRuns runs, ulong index, Pfn page)
     {
         uint size = superblock.BlockSize;
         uint perPage = (uint)PageSize.Bytes / size;
-        Span<BlockSegment> segments = stackalloc BlockSegment[MaximumRun];
-        int count = 0;
-        uint runStart = 0;
-        uint runNext = 0;
-        Errno result = Errno.None;
         ulong end = (inode.Size + size - 1) / size;
-        for (int p = 0; p < pages.Length; p++)
+        for (uint i = 0; i < perPage; i++)
         {
-            for (uint i = 0; i < perPage; i++)
-            {
-                ulong block = (first + (ulong)p) * perPage + i;
-                if (block >= end)
-                    break;                                   // behind the end
-                if (!inode.FindBlock(block).TryGet(out uint where, out Errno error))
-                {
-                    result = error;
-                    continue;
-                }
-                if (where == 0)
-                    continue;
-                PhysAddr memory = pages[p].Address + i * size;
-                if (count > 0 && where == runNext)
-                {
-                    BlockSegment last = segments[count - 1];
-                    runNext++;
-                    if (last.Address + last.Bytes == memory)
-                    {
-                        segments[count - 1] = new BlockSegment(last.Address, last.Bytes + size);
-                        continue;
-                    }
-                    if (count < MaximumRun)
-                    {
-                        segments[count++] = new BlockSegment(memory, size);
-                        continue;
-                    }
-                }
-                Flush(direction, runStart, segments[..count], ref result);
-                segments[0] = new BlockSegment(memory, size);
-                count = 1;
-                runStart = where;
-                runNext = where + 1;
-            }
+            ulong block = index * perPage + i;
+            if (block >= end)
+                return;                                      // behind the end
+            if (!inode.FindBlock(block).TryGet(out uint where, out Errno error))
+                runs.Fail(error);
+            else if (where != 0)
+                runs.Add(superblock.SectorOf(where), page.Address + i * size, size);
         }
-        Flush(direction, runStart, segments[..count], ref result);
-        if (direction == BlockDirection.Read && result == Errno.None)
-            ClearBehindEnd(first, pages);
-        return result;
     }
 
-    private void Flush(BlockDirection direction, uint block, ReadOnlySpan<BlockSegment> segments, ref Errno result)
-    {
-        if (segments.IsEmpty)
-            return;
-        Errno error = superblock.Disk.Transfer(direction, ToSector(block), segments);
-        if (result == Errno.None)
-            result = error;
-    }
-
-    // What lies behind the end in the last block on the disk is nobody's business.
-    private void ClearBehindEnd(ulong first, ReadOnlySpan<Pfn> pages)
+    // A mapping may have written behind the end in the last page. The disk gets zeros there: whoever makes the file longer must see none of it.
+    private void ClearBehindEnd(PageTransfer transfer)
     {
         ulong size = inode.Size;
         ulong last = size >> PageSize.Shift;
-        if ((size & PageSize.Mask) != 0 && last >= first && last - first < (ulong)pages.Length)
-            DirectMap.Page(pages[(int)(last - first)])[(int)(size & PageSize.Mask)..].Clear();
+        if ((size & PageSize.Mask) != 0 && last >= transfer.First && last - transfer.First < (ulong)transfer.Pages.Length)
+            DirectMap.Page(transfer.Pages[(int)(last - transfer.First)])[(int)(size & PageSize.Mask)..].Clear();
     }
-
-    private ulong ToSector(uint block) => (ulong)block * (superblock.BlockSize >> BlockDevice.SectorShift);
 }

@@ -2,25 +2,30 @@ using System;
 using NanoVm.Core;
 using NanoVm.Hal;
 using NanoVm.Memory.Mapping;
+using NanoVm.Memory.Physical;
 
 namespace NanoVm.Files.Ext2;
 
 /// <summary>The blocks that are not file contents: superblock, groups, bitmaps, inode tables, indirect blocks, directories.</summary>
 /// <remarks>
 /// One page a block, whatever the block size: so a block that is written never takes a neighbour with it that is some file's data.
-/// Linux keeps them as buffers of the device's page cache (<c>sb_bread</c>).
+/// Linux keeps them as buffers of the device's page cache (<c>sb_bread</c>). A block that could not be written stays dirty and is tried again:
+/// what it says is nowhere else.
 /// </remarks>
 internal sealed class Ext2Metadata : AddressSpace
 {
-    private BlockDevice device = null!;
+    private Ext2Superblock superblock = null!;
     private uint blockSize;
     private ulong blocks;
 
     public override ulong SizeBytes => blocks << PageSize.Shift;
 
-    internal void Initialize(PageCache cache, BlockDevice device, uint blockSize, ulong blocks)
+    /// <summary>Since when something is dirty; nanoseconds since boot.</summary>
+    public ulong DirtySince { get; private set; }
+
+    internal void Initialize(PageCache cache, Ext2Superblock superblock, uint blockSize, ulong blocks)
     {
-        this.device = device;
+        this.superblock = superblock;
         this.blockSize = blockSize;
         this.blocks = blocks;
         Initialize(cache);
@@ -35,16 +40,69 @@ internal sealed class Ext2Metadata : AddressSpace
     public void Release(Pfn page) => Cache.Frames.Put(page);
 
     /// <summary>The block was freed: what is in memory of it must never reach the disk, where it is another's soon.</summary>
-    public void Forget(uint block) => PunchHole((ulong)block << PageSize.Shift, ((ulong)block + 1) << PageSize.Shift);
+    public void Forget(uint block)
+    {
+        if (IsResident(block))
+            PunchHole((ulong)block << PageSize.Shift, ((ulong)block + 1) << PageSize.Shift);
+    }
+
+    /// <summary>Waits for the writing of a block that was started.</summary>
+    /// <returns>EIO when it has failed.</returns>
+    public Errno WaitFor(uint block)
+    {
+        if (!FindPage(block).TryGet(out Pfn page, out _))
+            return Errno.None;
+        Cache.Locks.WaitWritten(page);
+        Errno error = Cache.Frames[page].Has(FrameFlags.Error) ? Errno.EIO : Errno.None;
+        Cache.Frames.Put(page);
+        return error;
+    }
+
+    /// <summary>Whether what is in memory of the block is newer than what the disk has, or will have soon.</summary>
+    public bool IsDirty(uint block)
+    {
+        if (!FindPage(block).TryGet(out Pfn page, out _))
+            return false;
+        bool dirty = Cache.Frames[page].HasAny(FrameFlags.Dirty | FrameFlags.Writeback);
+        Cache.Frames.Put(page);
+        return dirty;
+    }
 
     public override Errno ReadPage(Pfn page, ulong index)
-        => device.Transfer(BlockDirection.Read, index * (blockSize >> BlockDevice.SectorShift), [new BlockSegment(page.Address, blockSize)]);
+        => superblock.Disk.Transfer(BlockDirection.Read, superblock.SectorOf((uint)index), [new BlockSegment(page.Address, blockSize)]);
 
-    protected override Errno WriteRun(ulong first, ReadOnlySpan<Pfn> pages)
+    protected override void StartTransfer(PageTransfer transfer)
     {
-        Span<BlockSegment> segments = stackalloc BlockSegment[MaximumRun];
+        Errno error = transfer.Direction == BlockDirection.Write ? superblock.BeforeWrite() : Errno.None;
+        if (error != Errno.None)
+        {
+            transfer.Fail(error);
+            return;
+        }
+        var runs = new BlockRuns(stackalloc BlockSegment[Math.Min(PageTransfer.Most, superblock.Disk.MaximumSegments)], superblock.Disk, transfer, transfer.Direction);
+        ReadOnlySpan<Pfn> pages = transfer.Pages;
         for (int i = 0; i < pages.Length; i++)
-            segments[i] = new BlockSegment(pages[i].Address, blockSize);
-        return device.Transfer(BlockDirection.Write, first * (blockSize >> BlockDevice.SectorShift), segments[..pages.Length]);
+            runs.Add(superblock.SectorOf((uint)transfer.First + (uint)i), pages[i].Address, blockSize);
+        runs.Finish();
+    }
+
+    protected override void BecameDirty() => DirtySince = Time.MonotonicNanoseconds;
+
+    protected override void WriteFailed(Errno error)
+    {
+        base.WriteFailed(error);
+        superblock.WriteErrors.Record(error);
+    }
+
+    protected override void PageWritten(Pfn page, Errno error)
+    {
+        ref PageFrame frame = ref Cache.Frames[page];
+        if (error == Errno.None)
+        {
+            frame.ClearFlags(FrameFlags.Error);
+            return;
+        }
+        frame.SetFlags(FrameFlags.Error);
+        MarkDirty(page);
     }
 }

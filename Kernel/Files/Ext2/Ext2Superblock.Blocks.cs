@@ -7,14 +7,32 @@ namespace NanoVm.Files.Ext2;
 /// <summary>Blocks: taken near a goal, and given back.</summary>
 internal sealed partial class Ext2Superblock
 {
-    /// <summary>Takes a block, as near behind <paramref name="goal"/> as there is one. Linux: <c>ext2_new_blocks</c>.</summary>
+    /// <summary>Takes a block for <paramref name="inode"/>, as near behind <paramref name="goal"/> as there is one. Linux: <c>ext2_new_blocks</c>.</summary>
     /// <returns>ENOSPC (the last reserved blocks are root's), EIO.</returns>
-    public Result<uint> TakeBlock(uint goal, bool mayUseReserve)
+    public Result<uint> TakeBlock(Ext2Inode inode, uint goal)
     {
-        AllocationLock.Lock();
-        Result<uint> result = TakeBlockLocked(goal, mayUseReserve);
-        AllocationLock.Unlock();
-        return result;
+        bool mayUseReserve = MayUseReserve();
+        while (true)
+        {
+            AllocationLock.Lock();
+            Result<uint> result = TakeBlockLocked(inode, goal, mayUseReserve);
+            AllocationLock.Unlock();
+            // Deleted files may still hold what is wanted.
+            if (result.Error != Errno.ENOSPC || !HasDead)
+                return result;
+            FreeDead();
+        }
+    }
+
+    /// <summary>Whether a number from the disk can be that of a block of a file.</summary>
+    public bool IsDataBlock(uint block) => block > firstDataBlock && block < blockCount;
+
+    /// <summary>The last blocks are for those who may use more than there is. Linux: <c>ext2_has_free_blocks</c>.</summary>
+    private bool MayUseReserve()
+    {
+        if (PerCpu.CurrentOrNull is not TaskFiles who || who.Credentials is not { } credentials)
+            return true;                                     // a thread of the kernel's own
+        return credentials.Has(Capability.SysResource) || credentials.FileUid == reservedUid || (reservedGid != 0 && credentials.IsInGroup(reservedGid));
     }
 
     /// <summary>Gives a block back. A number that cannot be a file's block is left alone: the disk says nonsense.</summary>
@@ -55,11 +73,13 @@ internal sealed partial class Ext2Superblock
     {
         uint perBlock = blockSize / Group.Size;
         offset = (int)(group % perBlock * Group.Size);
-        return Metadata.Read(firstDataBlock + 1 + group / perBlock);
+        return Metadata.Read(GroupBlock(group));
     }
 
+    private uint GroupBlock(uint group) => firstDataBlock + 1 + group / (blockSize / Group.Size);
+
     /// <summary>Marks the disk as one that has files of 2 GiB and more.</summary>
-    internal void RequireLargeFiles()
+    internal void RequireLargeFiles(Ext2Inode inode)
     {
         if (!ReadSuper().TryGet(out Pfn page, out _))
             return;
@@ -69,11 +89,12 @@ internal sealed partial class Ext2Superblock
         {
             Set32(super, Super.ReadOnlyCompat, features | ReadOnlyLargeFile);
             Metadata.MarkDirty(page);
+            inode.Touch(Super.Offset / blockSize);
         }
         Metadata.Release(page);
     }
 
-    private Result<uint> TakeBlockLocked(uint goal, bool mayUseReserve)
+    private Result<uint> TakeBlockLocked(Ext2Inode inode, uint goal, bool mayUseReserve)
     {
         if (!ReadSuper().TryGet(out Pfn superPage, out Errno error))
             return error;
@@ -90,14 +111,14 @@ internal sealed partial class Ext2Superblock
         {
             uint group = (startGroup + i) % groupCount;
             uint from = i == 0 ? (goal - firstDataBlock) % blocksPerGroup : 0;
-            Result<uint> found = TakeBlockIn(group, from);
+            Result<uint> found = TakeBlockIn(inode, group, from);
             if (found.Error != Errno.ENOSPC)
                 return found;
         }
         return Errno.ENOSPC;
     }
 
-    private Result<uint> TakeBlockIn(uint group, uint from)
+    private Result<uint> TakeBlockIn(Ext2Inode inode, uint group, uint from)
     {
         if (!ReadGroup(group, out int at).TryGet(out Pfn page, out Errno error))
             return error;
@@ -123,6 +144,8 @@ internal sealed partial class Ext2Superblock
                     Metadata.MarkDirty(bitmapPage);
                     Set16(groups, at + Group.FreeBlocks, (ushort)(Get16(groups, at + Group.FreeBlocks) - 1));
                     Metadata.MarkDirty(page);
+                    inode.Touch(Get32(groups, at + Group.BlockBitmap));
+                    inode.Touch(GroupBlock(group));
                     AddToSuper(Super.FreeBlocks, -1);
                     result = first + (uint)bit;
                 }
@@ -140,9 +163,8 @@ internal sealed partial class Ext2Superblock
     private bool IsSystemBlock(ReadOnlySpan<byte> groups, int at, uint block)
     {
         uint table = Get32(groups, at + Group.InodeTable);
-        uint tableBlocks = (inodesPerGroup * inodeSize + blockSize - 1) / blockSize;
         return block == Get32(groups, at + Group.BlockBitmap) || block == Get32(groups, at + Group.InodeBitmap)
-            || (block >= table && block - table < tableBlocks);
+            || (block >= table && block - table < InodeTableBlocks);
     }
 
     private void AddToSuper(int field, int change)

@@ -23,6 +23,8 @@ internal sealed partial class Ext2Superblock
             }
             if (inode is not null)
             {
+                if (inode.IsDeleted)
+                    return Errno.EIO;                        // a name of a deleted file: the disk is damaged
                 inode.Get();
                 // Another task may be reading it just now: it holds the lock until that has come to an end.
                 inode.MapLock.Lock();
@@ -70,9 +72,12 @@ internal sealed partial class Ext2Superblock
         Errno error = Errno.ENOMEM;
         if (inode is not null && mapping is not null)
         {
-            AllocationLock.Lock();
             Result<uint> number = TakeInodeNumber(FileMode.IsDirectory(mode), GroupOfInode((uint)parent.Number));
-            AllocationLock.Unlock();
+            if (number.Error == Errno.ENOSPC && HasDead)
+            {
+                FreeDead();
+                number = TakeInodeNumber(FileMode.IsDirectory(mode), GroupOfInode((uint)parent.Number));
+            }
             if (number.TryGet(out uint value, out error))
             {
                 // An old inode of this number may still be on its way out.
@@ -81,6 +86,7 @@ internal sealed partial class Ext2Superblock
                 inode.Prepare(this, value, mapping);
                 AddToMemory(inode);
                 inode.Fill(mode, uid, gid, ++generation);
+                TouchInodeBitmap(inode);
                 return inode;
             }
         }
@@ -92,9 +98,10 @@ internal sealed partial class Ext2Superblock
     }
 
     /// <summary>Where an inode lies in its table: the page of its block, to be released, and the offset in it.</summary>
-    internal Result<Pfn> ReadInodeBlock(uint number, out int offset)
+    internal Result<Pfn> ReadInodeBlock(uint number, out int offset, out uint block)
     {
         offset = 0;
+        block = 0;
         uint group = GroupOfInode(number);
         uint index = (number - 1) % inodesPerGroup;
         if (!ReadGroup(group, out int at).TryGet(out Pfn page, out Errno error))
@@ -103,7 +110,8 @@ internal sealed partial class Ext2Superblock
         Metadata.Release(page);
         uint perBlock = blockSize / inodeSize;
         offset = (int)(index % perBlock * inodeSize);
-        return Metadata.Read(table + index / perBlock);
+        block = table + index / perBlock;
+        return IsInodeTable(table) ? Metadata.Read(block) : Errno.EIO;
     }
 
     /// <summary>Marks the number of an inode as free. Linux: <c>ext2_free_inode</c>.</summary>
@@ -138,37 +146,19 @@ internal sealed partial class Ext2Superblock
     /// <summary>The inode leaves memory: the last act of its eviction.</summary>
     internal void RemoveFromMemory(Ext2Inode inode)
     {
-        ref Ext2Inode? link = ref hash[(int)(inode.Number % HashSize)];
-        while (!ReferenceEquals(link, inode))
-            link = ref link!.HashNext;
-        link = inode.HashNext;
-        if (inode.PreviousInMemory is null)
-            firstInodeInMemory = inode.NextInMemory;
-        else
-            inode.PreviousInMemory.NextInMemory = inode.NextInMemory;
-        if (inode.NextInMemory is not null)
-            inode.NextInMemory.PreviousInMemory = inode.PreviousInMemory;
+        inodes.Remove(inode);
         evictions.WakeAll();
     }
 
     private Ext2Inode? FindInMemory(uint number)
     {
-        Ext2Inode? inode = hash[(int)(number % HashSize)];
+        Ext2Inode? inode = inodes.Root;
         while (inode is not null && inode.Number != number)
-            inode = inode.HashNext;
+            inode = number < inode.Number ? inode.InMemory.Left : inode.InMemory.Right;
         return inode;
     }
 
-    private void AddToMemory(Ext2Inode inode)
-    {
-        ref Ext2Inode? bucket = ref hash[(int)(inode.Number % HashSize)];
-        inode.HashNext = bucket;
-        bucket = inode;
-        inode.NextInMemory = firstInodeInMemory;
-        if (firstInodeInMemory is not null)
-            firstInodeInMemory.PreviousInMemory = inode;
-        firstInodeInMemory = inode;
-    }
+    private void AddToMemory(Ext2Inode inode) => inodes.Insert<Ext2Inode.ByNumber>(inode);
 
     private void WaitForEviction(uint number)
     {
@@ -188,6 +178,7 @@ internal sealed partial class Ext2Superblock
     // Files stay with their directory; a new directory goes where most inodes are free, so that trees spread over the disk.
     private Result<uint> TakeInodeNumber(bool isDirectory, uint parentGroup)
     {
+        using Core.Sync.Mutex.Guard guard = AllocationLock.Acquire();
         uint start = isDirectory ? GroupWithMostFreeInodes(parentGroup) : parentGroup;
         for (uint i = 0; i < groupCount; i++)
         {
@@ -227,6 +218,21 @@ internal sealed partial class Ext2Superblock
         AddToSuper(Super.FreeInodes, -1);
         return group * inodesPerGroup + (uint)bit + 1;
     }
+
+    // What an fsync of the new inode has to write of its group.
+    private void TouchInodeBitmap(Ext2Inode inode)
+    {
+        uint group = GroupOfInode((uint)inode.Number);
+        if (!ReadGroup(group, out int at).TryGet(out Pfn page, out _))
+            return;
+        inode.Touch(Get32(Metadata.Bytes(page), at + Group.InodeBitmap));
+        inode.Touch(GroupBlock(group));
+        Metadata.Release(page);
+    }
+
+    private bool IsInodeTable(uint table) => table > firstDataBlock && (ulong)table + InodeTableBlocks <= blockCount;
+
+    private uint InodeTableBlocks => (inodesPerGroup * inodeSize + blockSize - 1) / blockSize;
 
     private uint GroupWithMostFreeInodes(uint otherwise)
     {

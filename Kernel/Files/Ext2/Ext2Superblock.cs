@@ -2,6 +2,7 @@ using System;
 using NanoVm.Core;
 using NanoVm.Core.Sync;
 using NanoVm.Hal;
+using NanoVm.Memory.Structures;
 using static NanoVm.Files.Ext2.Ext2Layout;
 
 namespace NanoVm.Files.Ext2;
@@ -9,14 +10,14 @@ namespace NanoVm.Files.Ext2;
 /// <summary>One mounted ext2: its numbers, its inodes in memory, and how all of it reaches the disk.</summary>
 /// <remarks>
 /// Linux: <c>fs/ext2/super.c</c>. The disk says "clean" exactly while nothing that was changed is missing on it: the mark goes before the
-/// first change is written and comes back with the end of each <see cref="Sync"/>.
+/// first change is written and comes back with the end of each <see cref="Sync"/>. Parts: blocks (<c>.Blocks.cs</c>), inodes (<c>.Inodes.cs</c>),
+/// the way to the disk (<c>.Sync.cs</c>), deleted files (<c>.Dead.cs</c>).
 /// <para>Lock order: directory inode → file inode → <see cref="Ext2Inode.MapLock"/> → <see cref="AllocationLock"/>. No user memory is
 /// touched under the last two.</para>
 /// </remarks>
 internal sealed partial class Ext2Superblock : Superblock
 {
     private const ulong StatMagic = 0xEF53;
-    private const int HashSize = 1024;
 
     private Ext2Type type = null!;
     private uint blockSize;
@@ -27,23 +28,21 @@ internal sealed partial class Ext2Superblock : Superblock
     private uint blockCount;
     private uint inodeCount;
     private uint reservedBlocks;
+    private uint reservedUid;
+    private uint reservedGid;
     private uint firstInode;
     private uint groupCount;
     private uint generation;
     private bool hasFileType;
     private bool hasSparseCopies;
-    private bool cleanOnDisk;
+    private bool mayOnlyRead;
 
-    // Inodes in memory by number, and one list of all.
-    private Ext2Inode?[] hash = null!;
-    private Ext2Inode? firstInodeInMemory;
+    // Inodes in memory, by number.
+    private RedBlackTree<Ext2Inode, Ext2Inode.ByNumber> inodes;
     private WaitQueue evictions;
 
     /// <summary>Guards bitmaps and free counts.</summary>
     public Mutex AllocationLock;
-
-    /// <summary>One synchronisation at a time.</summary>
-    private Mutex syncLock;
 
     internal Ext2Superblock? NextInstance;
 
@@ -51,6 +50,9 @@ internal sealed partial class Ext2Superblock : Superblock
     public Ext2Metadata Metadata { get; private set; } = null!;
     public Ext2Type Ext2 => type;
     public bool HasFileType => hasFileType;
+
+    /// <summary>Bytes of a record in the inode table.</summary>
+    public uint InodeSize => inodeSize;
     public override DentryRetention Retention => DentryRetention.Cached;
     public override uint BlockSize => blockSize;
 
@@ -74,18 +76,16 @@ internal sealed partial class Ext2Superblock : Superblock
     {
         Ext2Superblock? superblock = type.Superblocks.Allocate();
         Ext2Metadata? metadata = type.Metadata.Allocate();
-        Ext2Inode?[]? hash = vfs.Arrays.Allocate<Ext2Inode?>(HashSize);
         Errno error = Errno.ENOMEM;
-        if (superblock is not null && metadata is not null && hash is not null)
+        if (superblock is not null && metadata is not null)
         {
             superblock.type = type;
             superblock.Disk = disk;
-            superblock.hash = hash;
             error = superblock.ReadNumbers(vfs, flags);
             if (error == Errno.None)
             {
                 superblock.Metadata = metadata;
-                metadata.Initialize(type.PageCache, disk, superblock.blockSize, superblock.blockCount);
+                metadata.Initialize(type.PageCache, superblock, superblock.blockSize, superblock.blockCount);
                 superblock.Initialize(vfs, type, disk.Number, flags & MountFlags.ReadOnly);
                 error = superblock.ReadRoot();
                 if (error == Errno.None)
@@ -93,8 +93,6 @@ internal sealed partial class Ext2Superblock : Superblock
                 metadata.Evict();
             }
         }
-        if (hash is not null)
-            vfs.Arrays.Free(hash);
         if (metadata is not null)
             type.Metadata.Free(metadata);
         if (superblock is not null)
@@ -108,6 +106,7 @@ internal sealed partial class Ext2Superblock : Superblock
         stat.BlockSize = blockSize;
         stat.Files = inodeCount;
         stat.NameLength = Vfs.NameMaximum;
+        FreeDead();                                          // what was deleted is free, as far as anybody can tell
         if (!ReadSuper().TryGet(out Pfn page, out _))
             return;
         ReadOnlySpan<byte> super = SuperBytes(page);
@@ -126,58 +125,21 @@ internal sealed partial class Ext2Superblock : Superblock
         Metadata.Release(page);
     }
 
-    /// <summary>Writes everything: contents, inodes, metadata, and last the mark that the disk is clean.</summary>
-    public override Errno Sync()
-    {
-        if ((Flags & MountFlags.ReadOnly) != 0 && cleanOnDisk)
-            return Errno.None;
-        syncLock.Lock();
-        Errno error = WriteAll(markClean: true);
-        syncLock.Unlock();
-        return error;
-    }
-
-    /// <summary>Writes one file's contents and all metadata, so that the file is found again. Linux: <c>ext2_fsync</c>.</summary>
-    public Errno SyncFile(Ext2Inode inode)
-    {
-        syncLock.Lock();
-        Errno error = MarkUnclean();
-        Errno written = inode.Mapping is { } pages ? pages.WriteDirtyPages(0, ulong.MaxValue) : Errno.None;
-        Errno saved = inode.WriteBack();
-        // The way to the file: its directories' blocks and inodes.
-        for (Ext2Inode? other = GetNext(firstInodeInMemory); other is not null; other = PutAndGetNext(other))
-        {
-            if (other.IsDirectory)
-                Keep(ref saved, other.WriteBack());
-        }
-        Keep(ref error, written);
-        Keep(ref error, saved);
-        Keep(ref error, Metadata.WriteDirtyPages(0, ulong.MaxValue));
-        Keep(ref error, Disk.Flush());
-        syncLock.Unlock();
-        return error;
-    }
-
-    /// <summary>Writes what has been dirty for a while; called by the writeback thread.</summary>
-    public override Errno WriteBack()
-    {
-        if (!syncLock.TryLock())
-            return Errno.None;                               // somebody is at it
-        Errno error = cleanOnDisk && !HasChanges() ? Errno.None : WriteAll(markClean: true);
-        syncLock.Unlock();
-        return error;
-    }
-
+    /// <summary>Linux: <c>ext2_remount</c>.</summary>
     public override Errno Remount(MountFlags flags, ReadOnlySpan<byte> options)
     {
+        bool toWritable = (flags & MountFlags.ReadOnly) == 0 && (Flags & MountFlags.ReadOnly) != 0;
+        if (toWritable && mayOnlyRead)
+        {
+            Log.Warn($"ext2: features of the disk are not known, it stays read-only");
+            return Errno.EROFS;
+        }
         if ((flags & MountFlags.ReadOnly) == 0 && Disk.IsReadOnly)
             return Errno.EACCES;
         if ((flags & MountFlags.ReadOnly) != 0 && Writers == 0)
             Sync();
         return base.Remount(flags, options);
     }
-
-    internal override bool KeepUnusedInode(Inode inode) => false;
 
     /// <summary>The superblock's page, to be released.</summary>
     internal Result<Pfn> ReadSuper() => Metadata.Read(Super.Offset / blockSize);
@@ -186,84 +148,13 @@ internal sealed partial class Ext2Superblock : Superblock
 
     protected override void FreeObject()
     {
-        if (firstInodeInMemory is not null)
-            Panic.Now("an ext2 is unmounted with inodes in use"u8);
         Sync();
+        if (!inodes.IsEmpty)
+            Panic.Now("an ext2 is unmounted with inodes in use"u8);
         type.Remove(this);
         Metadata.Evict();
         type.Metadata.Free(Metadata);
-        Vfs.Arrays.Free(hash);
         type.Superblocks.Free(this);
-    }
-
-    private Errno WriteAll(bool markClean)
-    {
-        Errno error = MarkUnclean();
-        for (Ext2Inode? inode = GetNext(firstInodeInMemory); inode is not null; inode = PutAndGetNext(inode))
-        {
-            if (inode.Mapping is { HasDirtyPages: true } pages)
-                Keep(ref error, pages.WriteDirtyPages(0, ulong.MaxValue));
-            Keep(ref error, inode.WriteBack());
-        }
-        Keep(ref error, Metadata.WriteDirtyPages(0, ulong.MaxValue));
-        Keep(ref error, Disk.Flush());
-        if (markClean && error == Errno.None && !HasChanges())
-        {
-            error = WriteState(StateValid);
-            cleanOnDisk = error == Errno.None;
-        }
-        return error;
-    }
-
-    // The list is walked over sleeps: an inode that is held keeps its place in it.
-    private static Ext2Inode? GetNext(Ext2Inode? inode)
-    {
-        while (inode is { IsEvicting: true })
-            inode = inode.NextInMemory;
-        inode?.Get();
-        return inode;
-    }
-
-    private static Ext2Inode? PutAndGetNext(Ext2Inode inode)
-    {
-        Ext2Inode? next = GetNext(inode.NextInMemory);
-        inode.Put();
-        return next;
-    }
-
-    private bool HasChanges()
-    {
-        if (Metadata.HasDirtyPages)
-            return true;
-        for (Ext2Inode? inode = firstInodeInMemory; inode is not null; inode = inode.NextInMemory)
-        {
-            if (inode.IsDirty || inode.Mapping is { HasDirtyPages: true })
-                return true;
-        }
-        return false;
-    }
-
-    private Errno MarkUnclean()
-    {
-        if (!cleanOnDisk || !HasChanges())
-            return Errno.None;
-        cleanOnDisk = false;
-        return WriteState(0);
-    }
-
-    // Writes the superblock at once, with the state given.
-    private Errno WriteState(ushort state)
-    {
-        if (!ReadSuper().TryGet(out Pfn page, out Errno error))
-            return error;
-        Span<byte> super = SuperBytes(page);
-        Set16(super, Super.State, (ushort)((Get16(super, Super.State) & ~StateValid) | state));
-        Set32(super, Super.WriteTime, (uint)Vfs.Now.Seconds);
-        Metadata.MarkDirty(page);
-        Metadata.Release(page);
-        uint index = Super.Offset / blockSize;
-        error = Metadata.WriteDirtyPages(index, index);
-        return error == Errno.None ? Disk.Flush() : error;
     }
 
     // With "sparse_super" only the groups 0, 1 and the powers of 3, 5 and 7 have copies.
@@ -302,16 +193,8 @@ internal sealed partial class Ext2Superblock : Superblock
         bool dynamic = Get32(super, Super.Revision) != 0;
         uint incompat = dynamic ? Get32(super, Super.Incompat) : 0;
         uint readOnly = dynamic ? Get32(super, Super.ReadOnlyCompat) : 0;
-        if ((incompat & ~IncompatFileType) != 0)
-        {
-            Log.Warn($"ext2: features {incompat} of the disk are not known");
+        if (!Ext2Features.MayMount(super, incompat, readOnly, (flags & MountFlags.ReadOnly) != 0))
             return Errno.EINVAL;
-        }
-        if ((readOnly & ~ReadOnlyKnown) != 0 && (flags & MountFlags.ReadOnly) == 0)
-        {
-            Log.Warn($"ext2: because of features {readOnly} the disk can be mounted read-only only");
-            return Errno.EINVAL;
-        }
         blockSize = 1024u << (int)Get32(super, Super.LogBlockSize);
         inodeSize = dynamic ? Get16(super, Super.InodeSize) : (uint)Node.Length;
         inodesPerGroup = Get32(super, Super.InodesPerGroup);
@@ -320,7 +203,10 @@ internal sealed partial class Ext2Superblock : Superblock
         blockCount = Get32(super, Super.Blocks);
         inodeCount = Get32(super, Super.Inodes);
         reservedBlocks = Get32(super, Super.ReservedBlocks);
+        reservedUid = Get16(super, Super.ReservedUid);
+        reservedGid = Get16(super, Super.ReservedGid);
         firstInode = dynamic ? Get32(super, Super.FirstInode) : FirstInodeOfRevision0;
+        mayOnlyRead = (readOnly & ~ReadOnlyKnown) != 0;
         hasSparseCopies = (readOnly & ReadOnlySparseSuper) != 0;
         hasFileType = (incompat & IncompatFileType) != 0;
         cleanOnDisk = (Get16(super, Super.State) & StateValid) != 0;
@@ -357,11 +243,5 @@ internal sealed partial class Ext2Superblock : Superblock
         Metadata.MarkDirty(page);
         Metadata.Release(page);
         return Errno.None;
-    }
-
-    private static void Keep(ref Errno first, Errno next)
-    {
-        if (first == Errno.None)
-            first = next;
     }
 }

@@ -1,81 +1,134 @@
 using System;
 using NanoVm.Core;
+using NanoVm.Hal;
 using NanoVm.Memory.Physical;
 
 namespace NanoVm.Memory.Mapping;
 
-/// <summary>How far ahead one reader is worth reading. Linux: <c>file_ra_state</c>.</summary>
-/// <remarks>A reader that comes where the last window ended gets a window twice as long; one that jumps gets single pages again.</remarks>
-internal struct ReadAheadState
-{
-    private const int FirstWindow = 4;
-
-    private ulong _next;
-    private int _window;
-
-    /// <summary>What the reader has said of himself (<c>posix_fadvise</c>, <c>madvise</c>).</summary>
-    public ReadAheadHint Hint;
-
-    /// <summary>How many pages to read for a miss at <paramref name="index"/>.</summary>
-    internal int PagesFor(ulong index, int most)
-    {
-        _window = Hint switch
-        {
-            ReadAheadHint.Random => 1,
-            ReadAheadHint.Sequential => most,
-            _ when index == _next || index == 0 => Math.Clamp(_window * 2, FirstWindow, most),
-            _ => 1,
-        };
-        _next = index + (ulong)_window;
-        return _window;
-    }
-}
-
-internal enum ReadAheadHint : byte
-{
-    Normal,
-    Sequential,
-    Random,
-}
-
-/// <summary>Several pages in one transfer, because the next ones will be wanted too.</summary>
+/// <summary>Pages are read before they are asked for, many in one request, while the reader still works on what came before.</summary>
+/// <remarks>
+/// Linux: <c>mm/readahead.c</c>. The page where the window's second part begins is marked; who comes to it has the next window read.
+/// <code>
+///      |   window     |            next window             |
+///      [ . . . . M . . ][ m . . . . . . . . . . . . . . . . ]
+///                ^ touched: the next, larger window is started here, without waiting
+/// </code>
+/// </remarks>
 internal abstract partial class AddressSpace
 {
-    /// <summary>How far ahead faults of mappings read; a hint that all of them share.</summary>
-    public ReadAheadState FaultAhead;
-
-    /// <summary>Fills frames of pages that follow each other; all are zeros and locked. Sleeps.</summary>
-    protected virtual Errno ReadRun(ulong first, ReadOnlySpan<Pfn> pages) => Errno.EIO;
-
-    /// <summary>The page, and with it some that a reader who goes on like this will want next; takes a reference to the one.</summary>
+    /// <summary>The page, for a reader who wants <paramref name="wanted"/> pages from here on; takes a reference to the one.</summary>
     /// <returns>As <see cref="FindOrCreatePage"/>.</returns>
-    public Result<Pfn> FindOrReadAhead(ulong index, ref ReadAheadState state)
+    public Result<Pfn> FindOrReadAhead(ulong index, ref ReadAheadState state, ulong wanted = 1)
     {
         Result<Pfn> found = FindPage(index);
         if (found.IsOk)
+        {
+            // Interesting enough to be asked for as a range, and already here: is it time for the next one?
+            if (_cache.Frames[found.Value].TestAndClear(FrameFlags.Readahead))
+                ReadAhead(ref state, index, wanted, isMark: true);
             return found;
-        ulong left = SizePages > index ? SizePages - index : 0;
-        int count = (int)Math.Min((ulong)state.PagesFor(index, MaximumRun), left);
-        if (count > 1)
-            ReadAhead(index, count);
+        }
+
+        ReadAhead(ref state, index, wanted, isMark: false);
         return FindOrCreatePage(index);
     }
 
-    /// <summary>Reads pages that are not in memory, up to the first that is. A failure is told when the page is asked for by itself.</summary>
-    /// <remarks>Linux: <c>page_cache_ra_unbounded</c>.</remarks>
-    public void ReadAhead(ulong first, int count)
+    /// <summary>The page for a fault: what lies around it will be touched, too. Linux: <c>do_sync_mmap_readahead</c>, <c>do_async_mmap_readahead</c>.</summary>
+    internal Result<Pfn> FindForFault(ulong index, ref ReadAheadState state, ReadAheadHint hint, out bool isMajor)
     {
-        PageRun run = default;
-        int taken = 0;
-        while (taken < Math.Min(count, MaximumRun) && InsertPage(first + (ulong)taken, out Pfn page) == Errno.None)
-            run[taken++] = page;
-        if (taken == 0)
-            return;
-        Errno error = ReadRun(first, ((ReadOnlySpan<Pfn>)run)[..taken]);
-        for (int i = 0; i < taken; i++)
+        Result<Pfn> found = FindPage(index);
+        isMajor = !found.IsOk;
+        if (found.IsOk)
         {
-            FinishPage(run[i], first + (ulong)i, error);
-            _cache.Frames.Put(run[i]);
+            state.FaultHit();
+            if (hint != ReadAheadHint.Random && _cache.Frames[found.Value].TestAndClear(FrameFlags.Readahead))
+                ReadAhead(ref state, index, (ulong)ReadAheadState.Most, isMark: true);
+            return found;
         }
+
+        if (hint == ReadAheadHint.Sequential)
+            ReadAhead(ref state, index, (ulong)ReadAheadState.Most, isMark: false);
+        else if (hint != ReadAheadHint.Random && state.FaultMiss(index, out ulong start, out ulong mark))
+            ReadPages(start, (ulong)ReadAheadState.Most, mark);
+        return FindOrCreatePage(index);
+    }
+
+    /// <summary>Starts reading those pages of a range that are not in memory. Linux: <c>force_page_cache_readahead</c>.</summary>
+    public void ReadAhead(ulong first, ulong count) => ReadPages(first, count, ulong.MaxValue);
+
+    /// <summary>A transfer of pages that were read has ended. From the device's interrupt.</summary>
+    internal void ReadFinished(ulong first, ReadOnlySpan<Pfn> pages, Errno error)
+    {
+        ulong end = SizeBytes;
+        for (int i = 0; i < pages.Length; i++)
+        {
+            // What lies behind the end in the last block on the disk is nobody's business.
+            ulong index = first + (ulong)i;
+            if (error == Errno.None && index == end >> PageSize.Shift && (end & PageSize.Mask) != 0)
+                DirectMap.Page(pages[i])[(int)(end & PageSize.Mask)..].Clear();
+            FinishPage(pages[i], index, error);
+            _cache.Frames.Put(pages[i]);
+        }
+    }
+
+    private void ReadAhead(ref ReadAheadState state, ulong index, ulong wanted, bool isMark)
+    {
+        if (!state.Next(this, index, wanted, isMark))
+            return;
+        ReadPages(state.Start, state.Size, state.AsyncSize == 0 ? ulong.MaxValue : state.Start + state.Size - state.AsyncSize);
+    }
+
+    /// <summary>Starts reading what of a range is missing. A failure is told when the page is asked for by itself.</summary>
+    /// <param name="mark">The page whose use asks for the next window.</param>
+    /// <remarks>Linux: <c>page_cache_ra_unbounded</c>. Readahead gives way: it ends where there is no frame or no free transfer.</remarks>
+    private void ReadPages(ulong first, ulong count, ulong mark)
+    {
+        ulong pages = SizePages;
+        if (first >= pages)
+            return;
+        ulong end = count > pages - first ? pages : first + count;
+        PageTransfer? transfer = null;
+        for (ulong index = first; index < end; index++)
+        {
+            Errno error = IsResident(index) ? Errno.EEXIST : Errno.None;
+            Pfn page = Pfn.None;
+            if (error == Errno.None && transfer is null)
+            {
+                transfer = _cache.Transfers.TryTake();
+                if (transfer is null)
+                    return;
+                transfer.Begin(this, BlockDirection.Read, index);
+            }
+
+            if (error == Errno.None)
+                error = InsertPage(index, out page);
+            if (error == Errno.None)
+            {
+                if (index == mark)
+                    _cache.Frames[page].SetFlags(FrameFlags.Readahead);
+                transfer!.Add(page);
+                if (!transfer.IsFull)
+                    continue;
+            }
+
+            if (transfer is not null)
+            {
+                StartRead(transfer);
+                transfer = null;
+            }
+
+            if (error is not (Errno.None or Errno.EEXIST))
+                return;
+        }
+
+        if (transfer is not null)
+            StartRead(transfer);
+    }
+
+    private void StartRead(PageTransfer transfer)
+    {
+        if (!transfer.Pages.IsEmpty)
+            StartTransfer(transfer);
+        transfer.End();
     }
 }

@@ -144,13 +144,17 @@ internal abstract partial class AddressSpace
         if (frame.TestAndSet(FrameFlags.Dirty) || IsShmem)
             return;
         bool enabled = _lock.AcquireRaw();
+        bool first = false;
         if (IsHome(ref frame))
         {
+            first = !_pages.IsMarked(XArrayMark.Dirty);
             _pages.SetMark(frame.Index, XArrayMark.Dirty);
             _cache.CountDirty(1);
         }
 
         _lock.ReleaseRaw(enabled);
+        if (first)
+            BecameDirty();
     }
 
     /// <summary>Whether the frame is in this cache at its index still: to be asked under the page-table lock before it is mapped.</summary>

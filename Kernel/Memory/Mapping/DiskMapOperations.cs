@@ -13,9 +13,7 @@ internal sealed class DiskMapOperations(PageCache cache) : FileMapOperations(cac
         AddressSpace mapping = fault.Area.File!.Mapping!;
         if (mapping.IsSwapFile)
             return PageFaultResult.Sigbus;
-        // Who makes pages dirty faster than the disk takes them writes his own first. Linux: balance_dirty_pages.
-        if (mapping.Cache.DirtyPages.Value > mapping.Cache.DirtyLimit)
-            mapping.WriteDirtyPages(0, ulong.MaxValue);
+        mapping.BalanceDirty();
         Core.Errno error = mapping.PrepareSharedWrite(fault.PageIndex);
         if (error == Core.Errno.ENOMEM)
             return PageFaultResult.OutOfMemory;

@@ -18,15 +18,17 @@ internal class FileMapOperations(PageCache cache) : VmOperations
         if (fault.PageIndex >= mapping.SizePages)
             return PageFaultResult.Sigbus;
 
-        Result<Pfn> found = mapping.FindPage(fault.PageIndex);
-        if (!found.IsOk)
+        Result<Pfn> found;
+        if (mapping.IsShmem)
         {
-            bool hasSwapped = false;
-            if (mapping.IsShmem || fault.Area.Has(VmFlags.RandomRead))
-                found = mapping.FindOrCreatePage(fault.PageIndex, out hasSwapped);
-            else
-                found = mapping.FindOrReadAhead(fault.PageIndex, ref mapping.FaultAhead);
-            fault.IsMajor = !mapping.IsShmem || hasSwapped;
+            found = mapping.FindOrCreatePage(fault.PageIndex, out bool hasSwapped);
+            fault.IsMajor = hasSwapped;
+        }
+        else
+        {
+            ReadAheadHint hint = fault.Area.Has(VmFlags.RandomRead) ? ReadAheadHint.Random
+                : fault.Area.Has(VmFlags.SequentialRead) ? ReadAheadHint.Sequential : ReadAheadHint.Normal;
+            found = mapping.FindForFault(fault.PageIndex, ref fault.Area.File!.ReadAhead, hint, out fault.IsMajor);
         }
 
         if (!found.TryGet(out Pfn page, out Errno error))

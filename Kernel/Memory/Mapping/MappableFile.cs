@@ -19,6 +19,9 @@ internal abstract partial class MappableFile
     /// <summary>Whether it was opened, or marked, for appending only: such a file has no shared writable mappings.</summary>
     public virtual bool IsAppendOnly => false;
 
+    /// <summary>How far ahead of this file's readers and faults to read.</summary>
+    public ReadAheadState ReadAhead;
+
     /// <summary>Whether <c>mmap</c> works at all; else it says ENODEV.</summary>
     public virtual bool CanMap => Mapping is not null;
 

@@ -43,6 +43,10 @@ internal sealed partial class MemorySystem
     /// <summary>Counters for <c>/proc/vmstat</c>.</summary>
     public readonly VmStat Statistics = new();
 
+    /// <summary>What all page caches share; null on a machine that was built without (a test's).</summary>
+    public PageCache? PageCache;
+
+
     /// <summary>The kernel's own address space: the boot page tables, no areas; first in the list of all. Linux: <c>init_mm</c>.</summary>
     public readonly MmStruct InitMm;
 

@@ -145,6 +145,16 @@ internal sealed class ProcessFiles
         Add(vm, "page-cluster"u8, Setting.PageCluster, ReadOnly);
         Add(vm, "min_free_kbytes"u8, Setting.MinFree, ReadOnly);
 
+        if (System.Memory.PageCache is { } cache)
+        {
+            vm.Add(proc, new DirtySetting(cache, "dirty_ratio"u8, DirtyLimitKind.Ratio));
+            vm.Add(proc, new DirtySetting(cache, "dirty_background_ratio"u8, DirtyLimitKind.BackgroundRatio));
+            vm.Add(proc, new DirtySetting(cache, "dirty_bytes"u8, DirtyLimitKind.Bytes));
+            vm.Add(proc, new DirtySetting(cache, "dirty_background_bytes"u8, DirtyLimitKind.BackgroundBytes));
+            vm.Add(proc, new DirtySetting(cache, "dirty_expire_centisecs"u8, DirtyLimitKind.Expire));
+            vm.Add(proc, new DirtySetting(cache, "dirty_writeback_centisecs"u8, DirtyLimitKind.Writeback));
+        }
+
         var fs = new ProcDirectory("fs"u8);
         sys.Add(proc, fs);
         Add(fs, "file-max"u8, Setting.FileMax, ReadOnly);

@@ -110,6 +110,7 @@ internal sealed class ZoneInfo(MachineFiles machine) : ProcPage("zoneinfo"u8)
                 Item(ref w, "nr_mapped"u8, _machine.Memory.FileMappedPages);
                 Item(ref w, "nr_file_pages"u8, cached);
                 Item(ref w, "nr_dirty"u8, _machine.Cache.DirtyPages.Value);
+                Item(ref w, "nr_writeback"u8, _machine.Cache.WritebackPages.Value);
                 Item(ref w, "nr_shmem"u8, shmem);
                 Item(ref w, "nr_page_table_pages"u8, _machine.Memory.PageTablePages);
                 first = false;

@@ -48,7 +48,7 @@ internal sealed class MemInfo(MachineFiles machine) : ProcPage("meminfo"u8)
         Line(ref w, "SwapTotal:"u8, memory.SwapPages);
         Line(ref w, "SwapFree:"u8, memory.FreeSwapPages);
         Line(ref w, "Dirty:"u8, _machine.Cache.DirtyPages.Value);
-        Line(ref w, "Writeback:"u8, 0);
+        Line(ref w, "Writeback:"u8, _machine.Cache.WritebackPages.Value);
         Line(ref w, "AnonPages:"u8, anonymous);
         Line(ref w, "Mapped:"u8, memory.FileMappedPages);
         Line(ref w, "Shmem:"u8, shmem);

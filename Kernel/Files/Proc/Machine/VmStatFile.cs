@@ -38,7 +38,12 @@ internal sealed class VmStatFile(MachineFiles machine) : ProcPage("vmstat"u8)
         Line(ref w, "nr_mapped"u8, memory.FileMappedPages);
         Line(ref w, "nr_file_pages"u8, cached);
         Line(ref w, "nr_dirty"u8, _machine.Cache.DirtyPages.Value);
+        Line(ref w, "nr_writeback"u8, _machine.Cache.WritebackPages.Value);
         Line(ref w, "nr_shmem"u8, shmem);
+        Line(ref w, "nr_dirtied"u8, _machine.Cache.Dirtied);
+        Line(ref w, "nr_written"u8, _machine.Cache.Written);
+        Line(ref w, "nr_dirty_threshold"u8, _machine.Cache.DirtyLimit);
+        Line(ref w, "nr_dirty_background_threshold"u8, _machine.Cache.BackgroundLimit);
         Line(ref w, "nr_page_table_pages"u8, memory.PageTablePages);
         if (memory.Swap is { } swap)
             Line(ref w, "nr_swapcached"u8, swap.CachedPages.Value);

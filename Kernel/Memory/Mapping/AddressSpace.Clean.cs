@@ -1,0 +1,104 @@
+using System;
+using NanoVm.Core;
+using NanoVm.Memory.Physical;
+using NanoVm.Memory.Structures;
+using NanoVm.Memory.Virtual;
+
+namespace NanoVm.Memory.Mapping;
+
+/// <summary>Takes the right to write from whoever maps a page, so that the next store is announced.</summary>
+internal abstract partial class AddressSpace
+{
+    /// <summary>Write-protects the page in every shared mapping. Linux: <c>page_mkclean</c>.</summary>
+    /// <remarks>
+    /// The entries stay: reading goes on without a fault, and a store costs one short fault (<c>WpShared</c>) that marks the page dirty. Private
+    /// mappings hold the page read-only anyway. O(log areas + hits).
+    /// </remarks>
+    internal void CleanMappings(ulong index)
+    {
+        if (AreaCount == 0)
+            return;
+        bool enabled = _areasLock.AcquireRaw();
+        for (VmArea? area = _areas.FirstOverlap(index, index); area is not null; area = IntervalTree<VmArea, AreaTraits>.NextOverlap(area, index, index))
+        {
+            if ((area.Flags & VmFlags.Shared) == 0)
+                continue;
+            VirtAddr address = area.Start + ((index - area.PageOffset) << PageSize.Shift);
+            if (!area.Mm.TryFindPte(address, out PageTable<Pte> table))
+                continue;
+            bool inner = area.Mm.PageTableLock.AcquireRaw();
+            ref Pte entry = ref table[Pte.IndexOf(address)];
+            bool changed = entry.IsMapped() && !entry.IsSpecial && (entry.IsWritable || entry.IsDirty);
+            if (changed)
+                entry = entry.WithoutWritable().WithoutDirty();
+            area.Mm.PageTableLock.ReleaseRaw(inner);
+            if (changed)
+                TlbBatch.FlushPage(area.Mm, address);
+        }
+
+        _areasLock.ReleaseRaw(enabled);
+    }
+
+    /// <summary>Drops clean pages that nobody maps or holds, from <paramref name="first"/> to <paramref name="last"/>. Linux: <c>invalidate_mapping_pages</c>.</summary>
+    /// <returns>How many went.</returns>
+    public ulong DropClean(ulong first, ulong last)
+    {
+        ulong dropped = 0;
+        ulong index = first;
+        while (TryGetNext(ref index, last, out Pfn page))
+        {
+            ref PageFrame frame = ref _cache.Frames[page];
+            if (!frame.HasAny(FrameFlags.Dirty | FrameFlags.Writeback) && frame.MapCount == 0 && frame.ReferenceCount == 2 && _cache.Locks.TryLock(page))
+            {
+                RemovePage(page, index);
+                _cache.Locks.Unlock(page);
+                dropped++;
+            }
+
+            _cache.Frames.Put(page);
+            if (index++ == last)
+                break;
+        }
+
+        return dropped;
+    }
+
+    /// <summary>Removes the pages of a range that the disk is written below: also from all address spaces, where a touch reads them again.</summary>
+    /// <returns>EBUSY when one stays because it was made dirty again.</returns>
+    /// <remarks>Linux: <c>invalidate_inode_pages2_range</c>.</remarks>
+    public Errno Invalidate(ulong first, ulong last)
+    {
+        Errno result = Errno.None;
+        ulong index = first;
+        while (TryGetNext(ref index, last, out Pfn page))
+        {
+            ref PageFrame frame = ref _cache.Frames[page];
+            _cache.Locks.Lock(page);
+            _cache.Locks.WaitWritten(page);
+            if (frame.MapCount > 0)
+                UnmapMappingRange(index, index, evenPrivateCopies: false);
+            if (frame.Has(FrameFlags.Dirty))
+                result = Errno.EBUSY;
+            else
+                RemovePage(page, index);
+            _cache.Locks.Unlock(page);
+            _cache.Frames.Put(page);
+            if (index++ == last)
+                break;
+        }
+
+        return result;
+    }
+
+    // The next page in memory, with a reference.
+    private bool TryGetNext(ref ulong index, ulong last, out Pfn page)
+    {
+        bool enabled = _lock.AcquireRaw();
+        bool found = _pages.TryFind(ref index, last, out ulong entry);
+        page = found ? PageOf(entry) : Pfn.None;
+        if (found)
+            _cache.Frames.Get(page);
+        _lock.ReleaseRaw(enabled);
+        return found;
+    }
+}

@@ -1,0 +1,46 @@
+using System;
+using NanoVm.Core;
+
+namespace NanoVm.Memory.Virtual;
+
+/// <summary>Holds frames of user memory still while a device reads or writes them.</summary>
+/// <remarks>
+/// Linux: <c>pin_user_pages_fast</c>. A reference to the frame keeps it from being reclaimed or given to others: what happens to the address space
+/// meanwhile (<c>munmap</c>, exit) cannot make the device write into somebody else's memory.
+/// </remarks>
+internal sealed partial class MmStruct
+{
+    /// <summary>Takes a reference to the frames behind the pages from <paramref name="start"/> on; takes <see cref="MmapLock"/> for reading.</summary>
+    /// <param name="write">The device will write to the memory: copy-on-write is broken first.</param>
+    /// <returns>How many were taken; fewer than there is room for where there is no memory or it forbids the access.</returns>
+    public int PinPages(VirtAddr start, bool write, Span<Pfn> frames)
+    {
+        int pinned = 0;
+        MmapLock.ReadLock();
+        while (pinned < frames.Length)
+        {
+            VirtAddr at = start.PageDown() + ((ulong)pinned << PageSize.Shift);
+            if (at >= TaskSize || FindExtendVma(at) is not { } area)
+                break;
+            if ((area.Flags & (VmFlags.Io | VmFlags.PfnMap)) != 0 || !MayAccess(area, write, force: false) || !TryGetFrame(area, at, write, out Pfn frame))
+                break;
+            System.Frames.Get(frame);
+            frames[pinned++] = frame;
+        }
+
+        MmapLock.ReadUnlock();
+        return pinned;
+    }
+
+    /// <summary>Gives the references back. Linux: <c>unpin_user_pages_dirty_lock</c>.</summary>
+    /// <param name="written">The device has written: pages of files, which the flusher may have written meanwhile, are dirty again.</param>
+    public void UnpinPages(ReadOnlySpan<Pfn> frames, bool written)
+    {
+        foreach (Pfn frame in frames)
+        {
+            if (written && !System.Frames[frame].IsAnonymous)
+                System.MarkFileFrameDirty(ref System.Frames[frame], frame);
+            System.Frames.Put(frame);
+        }
+    }
+}
