@@ -20,6 +20,14 @@ internal sealed class TaskTrapHooks : TrapHooks
     public override void PageFault(ref TrapFrame frame, VirtAddr address, PageFaultCode code)
     {
         Task task = Task.Current;
+        // The processor's own access for an instruction of the program: to a descriptor table that has no entry there, or, in an emulator, to
+        // the stack of a far return. No page that it may see can come of it; the program is at fault, not the kernel.
+        if (frame.IsUser && (code & PageFaultCode.User) == 0)
+        {
+            FaultSignals.Raise(task, ref frame, address, code, PageFaultResult.SegvMaperr);
+            return;
+        }
+
         if (!address.IsUser && Vsyscall.IsCall(frame, address, code))
         {
             Vsyscall.Emulate(task, ref frame, _calls);

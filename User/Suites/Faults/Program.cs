@@ -28,6 +28,7 @@ internal static unsafe class Program
             new("A mapping outlives its name", &OutlivesName),
             new("Null, kernel and non-canonical addresses end in SIGSEGV", &BadAddresses),
             new("Instructions of the kernel end in SIGSEGV, bad ones in SIGILL", &BadInstructions),
+            new("A far return to nowhere ends the program and nothing else", &FarReturns),
             new("System calls with bad pointers say EFAULT", &BadPointers),
             new("A read into half a mapping fills that half", &HalfRead),
             new("The first touch of a page is one minor fault", &MinorFault));
@@ -163,6 +164,16 @@ internal static unsafe class Program
         Equal(Signal.Illegal, SignalOfCode(0x0b0f));                    // ud2
         Equal(Signal.Trap, SignalOfCode(0xcc));                         // int3
         Equal(Signal.Arithmetic, SignalOfCode(0xf1f7c931));             // xor ecx, ecx; div ecx
+    }
+
+    // An emulator reads the stack of these with the rights of the kernel: a fault that comes from user mode and does not say so.
+    private static void FarReturns()
+    {
+        Check(SignalOfCode(0xcb) != 0);                                // lret, the stack's address cut to 32 bits
+        Check(SignalOfCode(0xcb66) != 0);                              // the same with 16
+        Check(SignalOfCode(0xcb48e431) != 0);                          // xor esp, esp; lretq
+        Check(SignalOfCode(0xcf48e431) != 0);                          // xor esp, esp; iretq
+        Check(SignalOfCode(0xcf48_e4_01_48_dc_f7) != 0);               // neg esp; add rsp, rsp; iretq
     }
 
     private static int SignalOfCode(ulong code)
