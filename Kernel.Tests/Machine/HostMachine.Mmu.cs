@@ -16,10 +16,13 @@ internal sealed unsafe partial class HostMachine
     private const ulong AddressBits = 0x000f_ffff_ffff_f000;
 
     /// <summary>A translation as the TLB keeps it: frame and the rights of all levels together.</summary>
-    private readonly record struct Translation(ulong Frame, bool IsWritable, bool IsUser, bool IsExecutable, bool IsDirty);
+    private readonly record struct Translation(ulong Frame, bool IsWritable, bool IsUser, bool IsExecutable, bool IsDirty, bool IsHuge = false);
 
     private readonly Dictionary<ulong, Translation> _tlb = [];
     private readonly Dictionary<ulong, ulong> _lastLevelTables = [];
+
+    /// <summary>Blocks of 2 MiB of which translations of a large page may be remembered.</summary>
+    private readonly HashSet<ulong> _hugeBlocks = [];
 
     /// <summary>4 or 5.</summary>
     public int Levels { get; init; } = 4;
@@ -39,6 +42,17 @@ internal sealed unsafe partial class HostMachine
     public void FlushPage(VirtAddr address)
     {
         TlbFlushes++;
+        // Of a large page everything goes, whichever part of it was named (SDM 4.10.4.1).
+        if (_hugeBlocks.Remove(address.Value >> 21))
+        {
+            ulong first = address.Value >> 21 << 9;
+            for (ulong page = first; page < first + 512; page++)
+            {
+                if (_tlb.TryGetValue(page, out Translation part) && part.IsHuge)
+                    _tlb.Remove(page);
+            }
+        }
+
         _tlb.Remove(address.Value >> 12);
         _lastLevelTables.Clear();
     }
@@ -47,6 +61,7 @@ internal sealed unsafe partial class HostMachine
     {
         TlbFlushes++;
         _tlb.Clear();
+        _hugeBlocks.Clear();
         _lastLevelTables.Clear();
     }
 
@@ -71,6 +86,8 @@ internal sealed unsafe partial class HostMachine
         if (Walk(address, access, user, out Translation found) is { } fault)
             return fault;
         _tlb[page] = found;
+        if (found.IsHuge)
+            _hugeBlocks.Add(page >> 9);
         physical = new PhysAddr((found.Frame << 12) + address.PageOffset);
         return null;
     }
@@ -82,6 +99,7 @@ internal sealed unsafe partial class HostMachine
         bool writable = true, forUser = true, executable = true;
         ulong table = Root.Value << 12;
         ulong* leaf = null;
+        bool isHuge = false;
         for (int level = Levels; level >= 1; level--)
         {
             if (level == 1)
@@ -98,17 +116,26 @@ internal sealed unsafe partial class HostMachine
             ulong entry = *leaf;
             if ((entry & Present) == 0)
                 return Code(access, user, PageFaultCode.None);
-            if (level is 2 or 3 && (entry & Huge) != 0)
-                throw new InvalidOperationException("a large page, which this machine does not know");
+            if (level == 3 && (entry & Huge) != 0)
+                throw new InvalidOperationException("a page of 1 GiB, which this machine does not know");
+            isHuge = level == 2 && (entry & Huge) != 0;
+            if (isHuge && (entry & AddressBits & (PageSize.LargeBytes - 1)) != 0)
+                throw new InvalidOperationException("a large page that is not aligned: reserved bits are set");
             writable &= (entry & Writable) != 0;
             forUser &= (entry & User) != 0;
             executable &= (entry & NoExecute) == 0;
+            table = entry & AddressBits;
+            if (isHuge)
+            {
+                table += address.Value & (PageSize.LargeBytes - PageSize.Bytes);
+                break;
+            }
+
             if (level > 1)
                 *leaf = entry | Accessed;
-            table = entry & AddressBits;
         }
 
-        var translation = new Translation(table >> 12, writable, forUser, executable, access == Access.Write || (*leaf & Dirty) != 0);
+        var translation = new Translation(table >> 12, writable, forUser, executable, access == Access.Write || (*leaf & Dirty) != 0, isHuge);
         if (Refusal(translation, access, user) is { } refused)
             return refused;
         *leaf |= access == Access.Write ? Accessed | Dirty : Accessed;
@@ -145,6 +172,14 @@ internal sealed unsafe partial class HostMachine
                 rights &= entry;
                 executable &= (entry & NoExecute) == 0;
                 table = entry & AddressBits;
+                bool isHuge = level == 2 && (entry & Huge) != 0;
+                if (level == 2 && cached.IsHuge != isHuge)
+                    throw new InvalidOperationException($"page {page << 12:x} is in the TLB with another size than its entry has");
+                if (isHuge)
+                {
+                    table += (page & 511) << 12;
+                    break;
+                }
             }
 
             if (table >> 12 != cached.Frame)

@@ -26,6 +26,18 @@ internal readonly struct Pmd(ulong value)
     /// <summary>Whether this entry is a leaf of 2 MiB and not a pointer to a table.</summary>
     public bool IsHuge => (Value & (ulong)PteFlags.Huge) != 0;
 
+    /// <summary>Whether it leads to a table of <see cref="Pte"/>. Neither this nor <see cref="IsHuge"/>: nothing is here.</summary>
+    public bool IsTable => (Value & (ulong)(PteFlags.Present | PteFlags.Huge)) == (ulong)PteFlags.Present;
+
+    /// <summary>Whether it is a 2 MiB page of the pool (<c>MAP_HUGETLB</c>), which is never split.</summary>
+    public bool IsFromPool => (Value & (ulong)PteFlags.HugePool) != 0;
+
+    /// <summary>Of a 2 MiB page: what the entry of its page number <paramref name="index"/> would be in a table.</summary>
+    public Pte ToPte(int index) => new(Pfn + (ulong)index, Flags & ~(PteFlags.Huge | PteFlags.HugePool));
+
+    /// <summary>The same 2 MiB page with the flags of <paramref name="changed"/>, which was made from its <see cref="ToPte"/> 0.</summary>
+    public Pmd WithFlagsOf(Pte changed) => new(changed.Value | (Value & (ulong)(PteFlags.Huge | PteFlags.HugePool)));
+
     public bool IsNoExecute => (Value & (ulong)PteFlags.NoExecute) != 0;
 
     /// <summary>The frame of the table, or the first frame of the 2 MiB page.</summary>

@@ -25,8 +25,8 @@ internal enum PteFlags : ulong
     Special = 1UL << 10,
     /// <summary>Software: write-protected for userfaultfd. Linux: <c>_PAGE_UFFD_WP</c>.</summary>
     UserfaultWriteProtect = 1UL << 11,
-    /// <summary>Software, free: 52.</summary>
-    Software1 = 1UL << 52,
+    /// <summary>Software, of a 2 MiB leaf: a page of the pool (hugetlb), which is never split.</summary>
+    HugePool = 1UL << 52,
     /// <summary>Software, free: 53.</summary>
     Software2 = 1UL << 53,
     /// <summary>Bits 59 to 62: the protection key of a user leaf.</summary>

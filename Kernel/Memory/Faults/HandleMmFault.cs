@@ -8,6 +8,8 @@ namespace NanoVm.Memory.Virtual;
 /// <remarks>
 /// Linux: <c>handle_mm_fault</c>, <c>handle_pte_fault</c>. Lecture 000, "Handling page faults". The tree of kinds:
 /// <code>
+///   no table for the entry, or a huge page in its place ──► HandlePmdFault (HugeFault.cs), which makes a table or 2 MiB at once
+///
 ///   entry empty?  ──yes──  no operations?  ──yes──  read  → zero page            DoAnonymousPage  (AnonymousFault.cs)
 ///        │                      │                   write → zeroed frame
 ///        │                      no ───────────────  read            → DoReadFault    (ReadFault.cs)
@@ -40,8 +42,8 @@ internal sealed partial class MmStruct
 
     private PageFaultResult HandlePteFault(ref VmFault fault)
     {
-        if (!TryAllocatePte(fault.Address, out fault.Table))
-            return PageFaultResult.OutOfMemory;
+        if (!TryFindPte(fault.Address, out fault.Table))
+            return HandlePmdFault(ref fault);
 
         Pte entry = fault.Entry;
         fault.Original = entry;

@@ -164,7 +164,7 @@ internal sealed partial class MmStruct
         if (!content.IsNone && area.AnonVma is null && AnonVma.Prepare(area) != Errno.None)
             return Errno.ENOMEM;
         if (!TryAllocatePte(address, out PageTable<Pte> table))
-            return Errno.ENOMEM;
+            return ReadPte(address).IsNone ? Errno.ENOMEM : Errno.EEXIST;       // a huge page is there
 
         bool enabled = PageTableLock.AcquireRaw();
         ref Pte entry = ref table[Pte.IndexOf(address)];
@@ -223,6 +223,18 @@ internal sealed partial class MmStruct
         while (walk.MoveNext())
         {
             bool enabled = PageTableLock.AcquireRaw();
+            if (walk.IsHuge)
+            {
+                ref Pmd huge = ref walk.Huge.Entry;
+                if (huge.IsWritable && protect)
+                    batch.NoteChange(walk.Start);
+                huge = protect
+                    ? huge.Without(PteFlags.Writable).With(PteFlags.UserfaultWriteProtect)
+                    : huge.Without(PteFlags.UserfaultWriteProtect);
+                PageTableLock.ReleaseRaw(enabled);
+                continue;
+            }
+
             for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
             {
                 Pte entry = walk.Table[i];

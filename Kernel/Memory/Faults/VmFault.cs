@@ -27,7 +27,7 @@ internal ref struct VmFault
     /// <summary>Set by <see cref="VmOperations.Fault"/> when it waited for a device.</summary>
     public bool IsMajor;
 
-    /// <summary>The page table that holds the entry; none until <see cref="MmStruct.TryAllocatePte"/> made sure of it.</summary>
+    /// <summary>The page table that holds the entry; none until <see cref="MmStruct.HandleMmFault"/> made sure of it.</summary>
     public PageTable<Pte> Table;
 
     /// <summary>The entry as it was when the fault was looked at; it may be set only while it still reads so.</summary>

@@ -17,7 +17,7 @@ internal enum FrameFlags : uint
     PerCpuFree = 1 << 2,
     /// <summary>First frame of a slab of an object cache.</summary>
     Slab = 1 << 3,
-    /// <summary>A page table; <see cref="PageFrame.UseCount"/> counts its entries.</summary>
+    /// <summary>A page table.</summary>
     PageTable = 1 << 4,
     /// <summary>First frame of a compound block of more than one frame.</summary>
     Head = 1 << 5,
@@ -35,6 +35,10 @@ internal enum FrameFlags : uint
     Unevictable = 1 << 11,
     /// <summary>In the swap cache.</summary>
     SwapCache = 1 << 12,
+    /// <summary>One of the 512 frames of a huge page; <see cref="PageFrame.UseCount"/> of the first counts the entries that map it.</summary>
+    Huge = 1 << 13,
+    /// <summary>With <see cref="Head"/> or <see cref="Tail"/>: of the pool of huge pages (hugetlb).</summary>
+    HugePool = 1 << 14,
 
     /// <summary>Someone works on the content (reads it, truncates it); others wait. See <c>FrameLocks</c>.</summary>
     Locked = 1 << 16,

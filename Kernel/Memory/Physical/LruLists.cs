@@ -60,7 +60,7 @@ internal sealed class LruLists
             else
                 _frames[first].Previous = link;
             first = link;
-            _count[(int)kind]++;
+            _count[(int)kind] += PagesOf(frame);
         }
 
         _lock.ReleaseRaw(enabled);
@@ -107,6 +107,9 @@ internal sealed class LruLists
         frame.Next = 0;
         frame.Previous = 0;
         frame.ClearFlags(FrameFlags.Lru | FrameFlags.Active);
-        _count[kind]--;
+        _count[kind] -= PagesOf(frame);
     }
+
+    /// <summary>A huge page stands on the list by its first frame, for all of them.</summary>
+    private static ulong PagesOf(in PageFrame frame) => (frame.Flags & FrameFlags.Huge) != 0 ? FrameAllocator.HugeFrames : 1;
 }

@@ -46,10 +46,13 @@ internal struct PageFrame
     public uint Next;
     public uint Previous;
 
-    /// <summary>Slab: the address of the first free object. Tail: the number of the first frame. Swap cache: the swap entry.</summary>
+    /// <summary>
+    /// Slab: the address of the first free object. Tail: the number of the first frame. Swap cache: the swap entry. Page table: the first of
+    /// the tables deposited with it, or the next deposited one.
+    /// </summary>
     public nuint Private;
 
-    /// <summary>Slab: objects in use. Page table: entries in use.</summary>
+    /// <summary>Slab: objects in use. First frame of a huge page: entries that map it; in the pool its file's cache, too.</summary>
     public int UseCount;
 
     /// <summary>Page table: guards its entries. Linux: <c>ptlock_ptr</c>.</summary>

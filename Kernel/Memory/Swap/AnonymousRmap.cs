@@ -52,6 +52,44 @@ internal static unsafe class AnonymousRmap
         }
     }
 
+    /// <summary>Whether any entry of a huge page was used since the last look.</summary>
+    public static bool WasHugeReferenced(MemorySystem memory, Pfn first)
+    {
+        bool referenced = false;
+        ref PageFrame frame = ref memory.Frames[first];
+        for (AnonVmaChain? chain = ChainsOf(frame); chain is not null; chain = chain.NextOfAnon)
+        {
+            if (!TryFindHuge(chain.Area, first, frame.Index, out PmdPlace place, out _))
+                continue;
+            referenced |= place.Entry.IsAccessed || (chain.Area.Flags & VmFlags.Locked) != 0;
+            place.Entry = place.Entry.Without(PteFlags.Accessed);
+        }
+
+        return referenced;
+    }
+
+    /// <summary>Splits every entry that maps a huge page whole: then it is 512 small pages, each on the lists by itself.</summary>
+    /// <remarks>Linux: <c>split_huge_page</c>. Needs no memory, and cannot fail: each entry has its table by.</remarks>
+    public static void SplitHuge(MemorySystem memory, Pfn first)
+    {
+        ref PageFrame frame = ref memory.Frames[first];
+        AnonVmaChain? chain = ChainsOf(frame);
+        ulong index = frame.Index;
+        while (chain is not null && frame.Has(FrameFlags.Huge))
+        {
+            VmArea area = chain.Area;
+            chain = chain.NextOfAnon;
+            if (TryFindHuge(area, first, index, out PmdPlace place, out VirtAddr block))
+                area.Mm.SplitHuge(place, block);
+        }
+    }
+
+    private static bool TryFindHuge(VmArea area, Pfn first, ulong index, out PmdPlace place, out VirtAddr block)
+    {
+        place = default;
+        return TryAddress(area, index, out block) && area.Mm.TryFindPmd(block, out place) && place.Entry.IsHuge && place.Entry.Pfn == first;
+    }
+
     internal static bool IsFor(Pte entry, Pfn pfn) => entry.IsMapped() && !entry.IsSpecial && entry.Pfn == pfn;
 
     private static AnonVmaChain? ChainsOf(in PageFrame frame) =>

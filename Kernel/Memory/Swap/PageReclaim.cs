@@ -237,6 +237,12 @@ internal sealed class PageReclaim : ReclaimSource
             if (!_frames.Lru.TryTakeLast(LruKind.InactiveAnonymous, out Pfn pfn))
                 break;
             Scanned++;
+            if (_frames[pfn].Has(FrameFlags.Huge))
+            {
+                ShrinkHuge(pfn);
+                continue;
+            }
+
             if (!_frames.TryGet(pfn))
                 continue;
             if (!_locks.TryLock(pfn))
@@ -260,6 +266,20 @@ internal sealed class PageReclaim : ReclaimSource
 
         Write(pages, count);
         return Free(pages, count);
+    }
+
+    /// <summary>A huge page was taken off its list: back when it was used lately, else as 512 small ones, which are looked at one by one.</summary>
+    private void ShrinkHuge(Pfn first)
+    {
+        if (AnonymousRmap.WasHugeReferenced(_memory, first))
+        {
+            _frames.Lru.Add(first, LruKind.ActiveAnonymous);
+            return;
+        }
+
+        AnonymousRmap.SplitHuge(_memory, first);
+        if (_frames[first].Has(FrameFlags.Huge))
+            _frames.Lru.Add(first, LruKind.ActiveAnonymous);         // an entry that cannot be found just now: its area is on the move
     }
 
     /// <summary>Takes the page out of all address spaces, if it was not used lately and there is a slot for it.</summary>

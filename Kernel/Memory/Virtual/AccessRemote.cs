@@ -76,7 +76,18 @@ internal sealed partial class MmStruct
         // Two rounds at most in practice: one to bring the page in, one to break copy-on-write.
         for (int round = 0; round < 8; round++)
         {
-            if (TryFindPte(address, out PageTable<Pte> table))
+            if (TryFindPmd(address, out PmdPlace place) && place.Entry.IsHuge)
+            {
+                ref Pmd huge = ref place.Entry;
+                if (!write || huge.IsWritable)
+                {
+                    if (write)
+                        huge = huge.With(PteFlags.Dirty | PteFlags.SoftDirty);
+                    frame = huge.ToPte(Pte.IndexOf(address)).Pfn;
+                    return true;
+                }
+            }
+            else if (TryFindPte(address, out PageTable<Pte> table))
             {
                 ref Pte entry = ref table[Pte.IndexOf(address)];
                 bool ready = entry.IsMapped() && (!write || entry.IsWritable

@@ -82,6 +82,10 @@ internal sealed partial class MmStruct
     /// <summary>Moves an area's borders inside its own free room. Its file's tree must not hold it meanwhile.</summary>
     internal void SetBounds(VmArea area, VirtAddr start, VirtAddr end, ulong pageOffset)
     {
+        if (start > area.Start)
+            SplitHugeAt(start);
+        if (end < area.End)
+            SplitHugeAt(end);
         area.Start = start;
         area.End = end;
         area.PageOffset = pageOffset;

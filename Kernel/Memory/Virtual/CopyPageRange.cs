@@ -26,6 +26,13 @@ internal sealed partial class MmStruct
         var walk = new PteTableWalk(this, area.Range);
         while (walk.MoveNext())
         {
+            if (walk.IsHuge)
+            {
+                if (CopyHuge(child, walk.Huge, walk.Start) != Errno.None)
+                    return Errno.ENOMEM;
+                continue;
+            }
+
             if (!child.TryAllocatePte(walk.Start, out PageTable<Pte> target))
                 return Errno.ENOMEM;
             CopyTable(child, ref walk, target, cow);

@@ -59,6 +59,7 @@ internal sealed partial class MmStruct
         Dumpable = parent.Dumpable;
         AllocatedKeys = parent.AllocatedKeys;
         ExecuteOnlyKey = parent.ExecuteOnlyKey;
+        IsThpDisabled = parent.IsThpDisabled;
         ExeFile = parent.ExeFile;
         ExeFile?.Get();
     }

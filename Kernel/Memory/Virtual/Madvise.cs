@@ -249,6 +249,19 @@ internal sealed partial class MmStruct
         while (walk.MoveNext())
         {
             bool enabled = PageTableLock.AcquireRaw();
+            if (walk.IsHuge)
+            {
+                ref Pmd huge = ref walk.Huge.Entry;
+                if (!huge.Has(PteFlags.Special) && System.Frames[huge.Pfn].UseCount == 1)
+                {
+                    huge = huge.Without(PteFlags.Accessed | PteFlags.Dirty);
+                    batch.NoteChange(walk.Start);
+                }
+
+                PageTableLock.ReleaseRaw(enabled);
+                continue;
+            }
+
             for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
             {
                 Pte entry = walk.Table[i];

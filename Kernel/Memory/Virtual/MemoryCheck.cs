@@ -37,8 +37,9 @@ internal static class MemoryCheck
     /// <returns><see cref="Errno.ENOMEM"/> when there is no room to count in; findings are in <paramref name="report"/>.</returns>
     public static Errno Run(MemorySystem system, ref MemoryReport report)
     {
+        // By frame: below, small entries that map it; above, entries of the huge page that begins with it.
         FrameAllocator frames = system.Frames;
-        uint[]? seen = system.Physical.Arrays.Allocate<uint>((int)frames.EndFrame.Value);
+        ulong[]? seen = system.Physical.Arrays.Allocate<ulong>((int)frames.EndFrame.Value);
         if (seen is null)
             return Errno.ENOMEM;
 
@@ -56,7 +57,7 @@ internal static class MemoryCheck
         return Errno.None;
     }
 
-    private static void CheckAddressSpace(MmStruct mm, uint[] seen, ref MemoryReport report)
+    private static void CheckAddressSpace(MmStruct mm, ulong[] seen, ref MemoryReport report)
     {
         if (!mm.MmapLock.TryReadLock())
         {
@@ -69,9 +70,20 @@ internal static class MemoryCheck
             report.Fail(broken, Pfn.None);
         for (VmArea? area = mm.Areas.First; area is not null; area = area.Next)
         {
-            var walk = new PteTableWalk(mm, area.Range);
+            var walk = new PteTableWalk(mm, area.Range, HugeVisit.Look);
             while (walk.MoveNext())
             {
+                if (walk.IsHuge)
+                {
+                    Pmd huge = walk.Huge.Entry;
+                    report.MappedPages += huge.Has(PteFlags.Special) ? 0 : FrameAllocator.HugeFrames;
+                    if (!mm.System.Frames.IsRam(huge.Pfn))
+                        report.Fail("an entry maps what is no RAM"u8, huge.Pfn);
+                    else if (!huge.Has(PteFlags.Special))
+                        seen[(int)huge.Pfn.Value] += HugeEntry;
+                    continue;
+                }
+
                 for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
                 {
                     Pte entry = walk.Table[i];
@@ -89,9 +101,21 @@ internal static class MemoryCheck
         mm.MmapLock.ReadUnlock();
     }
 
-    private static void CheckFrame(FrameAllocator frames, Pfn pfn, uint seen, ref MemoryReport report)
+    /// <summary>One entry of 2 MiB in a count.</summary>
+    private const ulong HugeEntry = 1UL << 32;
+
+    private static void CheckFrame(FrameAllocator frames, Pfn pfn, ulong counts, ref MemoryReport report)
     {
         ref PageFrame frame = ref frames[pfn];
+        uint seen = (uint)counts;
+        if ((frame.Flags & FrameFlags.Huge) != 0)
+        {
+            seen++;                             // the huge page's own mapping of each of its frames
+            uint entries = (uint)(counts >> 32);
+            if (FrameAllocator.FirstOfHuge(pfn) == pfn && ((uint)frame.UseCount < entries || ((uint)frame.UseCount != entries && report.BusyAddressSpaces == 0)))
+                report.Fail("a huge page's count is not the number of entries that map it"u8, pfn);
+        }
+
         if (frame.ReferenceCount == 0 && (frame.Flags & FrameFlags.Tail) == 0)
         {
             report.Free++;

@@ -40,6 +40,9 @@ internal sealed partial class MemorySystem
     /// <summary>The frame of zeros that reads of untouched anonymous memory see; never counted, never freed.</summary>
     public readonly Pfn ZeroPage;
 
+    /// <summary>When anonymous memory gets huge pages.</summary>
+    public readonly HugePagePolicy HugePages = new();
+
     /// <summary>Counters for <c>/proc/vmstat</c>.</summary>
     public readonly VmStat Statistics = new();
 

@@ -207,6 +207,12 @@ internal sealed partial class MmStruct
         var walk = new PteTableWalk(this, range);
         while (walk.MoveNext())
         {
+            if (walk.IsHuge)
+            {
+                ProtectHuge(walk.Huge, walk.Start, protection, ref batch);
+                continue;
+            }
+
             bool enabled = PageTableLock.AcquireRaw();
             PageTable<Pte> table = walk.Table;
             VirtAddr address = walk.Start;

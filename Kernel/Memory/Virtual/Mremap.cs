@@ -313,6 +313,13 @@ internal sealed partial class MmStruct
         var walk = new PteTableWalk(this, source);
         while (walk.MoveNext())
         {
+            if (walk.IsHuge && MovesWhole(to + (walk.Start - source.Start)))
+            {
+                if (!TryAllocatePmd(to + (walk.Start - source.Start), out _))
+                    return Errno.ENOMEM;
+                continue;
+            }
+
             // One source table covers parts of at most two target tables; a table too many is freed with the area.
             VirtAddr first = to + (walk.Start - source.Start);
             VirtAddr last = to + (walk.End - PageSize.Bytes - source.Start);
@@ -322,6 +329,10 @@ internal sealed partial class MmStruct
 
         return Errno.None;
     }
+
+    /// <summary>Whether a huge page can move to <paramref name="block"/> as one: 2 MiB there have no table. If not, it is split on the way.</summary>
+    private bool MovesWhole(VirtAddr block)
+        => (block.Value & (PageSize.LargeBytes - 1)) == 0 && (!TryFindPmd(block, out PmdPlace place) || place.Entry.IsNone);
 
     /// <summary>Frees what <see cref="ReserveTables"/> made for a move that does not happen.</summary>
     private void FreeUnusedTables(PageRange range)
@@ -341,6 +352,20 @@ internal sealed partial class MmStruct
         var batch = new TlbBatch(this);
         while (walk.MoveNext())
         {
+            if (walk.IsHuge)
+            {
+                VirtAddr block = to + (walk.Start - source.Start);
+                if (MovesWhole(block) && TryFindPmd(block, out PmdPlace place))
+                {
+                    MoveHuge(walk.Huge, place);
+                    batch.NoteChange(walk.Start);
+                    continue;
+                }
+
+                SplitHuge(walk.Huge, walk.Start);
+                walk.TakeSplit();
+            }
+
             PageTable<Pte> target = default;
             ulong targetBlock = ulong.MaxValue;
             bool enabled = PageTableLock.AcquireRaw();

@@ -77,21 +77,55 @@ internal sealed partial class MmStruct
         if (!pud.IsPresent)
             return false;
         Pmd pmd = new PageTable<Pmd>(pud.Pfn)[Pmd.IndexOf(address)];
-        if (!pmd.IsPresent)
+        if (!pmd.IsTable)
             return false;
         table = new PageTable<Pte>(pmd.Pfn);
         return true;
     }
 
-    /// <summary>The entry of a page, for one who only looks.</summary>
-    internal Pte ReadPte(VirtAddr address) => TryFindPte(address, out PageTable<Pte> table) ? table[Pte.IndexOf(address)] : default;
+    /// <summary>The entry of a page, for one who only looks; of a page inside a 2 MiB page, what its entry would be if that were split.</summary>
+    internal Pte ReadPte(VirtAddr address)
+    {
+        if (TryFindPte(address, out PageTable<Pte> table))
+            return table[Pte.IndexOf(address)];
+        return TryFindPmd(address, out PmdPlace place) && place.Entry.IsHuge ? place.Entry.ToPte(Pte.IndexOf(address)) : default;
+    }
 
     /// <summary>The table of the last level for <paramref name="address"/>, made with all above it where it is missing.</summary>
-    /// <returns>False when there is no memory; tables made on the way stay and are freed with their range.</returns>
+    /// <returns>False when there is no memory, or a 2 MiB page is in the way; tables made on the way stay and are freed with their range.</returns>
     /// <remarks>Linux: <c>__pte_alloc</c> and its four fellows.</remarks>
     internal bool TryAllocatePte(VirtAddr address, out PageTable<Pte> table)
     {
         table = default;
+        if (!TryAllocatePmd(address, out PmdPlace place))
+            return false;
+        ref Pmd pmd = ref place.Entry;
+        if (!pmd.IsTable && (pmd.IsHuge || !TryAddTable(ref Unsafe.As<Pmd, ulong>(ref pmd)) || !pmd.IsTable))
+            return false;
+        table = new PageTable<Pte>(pmd.Pfn);
+        return true;
+    }
+
+    /// <summary>The entry of the second level for <paramref name="address"/>.</summary>
+    /// <returns>False when a table above is missing.</returns>
+    internal bool TryFindPmd(VirtAddr address, out PmdPlace place)
+    {
+        place = default;
+        ref P4d p4d = ref P4dOf(address);
+        if (Unsafe.IsNullRef(ref p4d) || !p4d.IsPresent)
+            return false;
+        Pud pud = new PageTable<Pud>(p4d.Pfn)[Pud.IndexOf(address)];
+        if (!pud.IsPresent)
+            return false;
+        place = new PmdPlace(pud.Pfn, Pmd.IndexOf(address));
+        return true;
+    }
+
+    /// <summary>The entry of the second level for <paramref name="address"/>, with the tables above it made where they are missing.</summary>
+    /// <returns>False when there is no memory.</returns>
+    internal bool TryAllocatePmd(VirtAddr address, out PmdPlace place)
+    {
+        place = default;
         Pfn p4dTable = Root;
         if (System.PagingLevels == 5)
         {
@@ -107,10 +141,7 @@ internal sealed partial class MmStruct
         ref Pud pud = ref new PageTable<Pud>(p4d.Pfn)[Pud.IndexOf(address)];
         if (!pud.IsPresent && !TryAddTable(ref Unsafe.As<Pud, ulong>(ref pud)))
             return false;
-        ref Pmd pmd = ref new PageTable<Pmd>(pud.Pfn)[Pmd.IndexOf(address)];
-        if (!pmd.IsPresent && !TryAddTable(ref Unsafe.As<Pmd, ulong>(ref pmd)))
-            return false;
-        table = new PageTable<Pte>(pmd.Pfn);
+        place = new PmdPlace(pud.Pfn, Pmd.IndexOf(address));
         return true;
     }
 
@@ -127,11 +158,8 @@ internal sealed partial class MmStruct
         bool enabled = PageTableLock.AcquireRaw();
         if (entry == 0)
         {
-            System.Frames[table].Flags |= FrameFlags.PageTable;
+            CountTable(table);
             entry = Pmd.UserTable(table).Value;
-            PageTablePages++;
-            System.PageTablePages++;
-            System.Statistics.Count(VmCounter.PageTablesAllocated);
             table = Pfn.None;
         }
 
@@ -139,5 +167,14 @@ internal sealed partial class MmStruct
         if (!table.IsNone)
             System.Frames.Put(table);       // another thread was faster while we allocated
         return true;
+    }
+
+    /// <summary>A frame becomes a table of this address space. Under <see cref="PageTableLock"/>.</summary>
+    private void CountTable(Pfn table)
+    {
+        System.Frames[table].Flags |= FrameFlags.PageTable;
+        PageTablePages++;
+        System.PageTablePages++;
+        System.Statistics.Count(VmCounter.PageTablesAllocated);
     }
 }

@@ -75,6 +75,15 @@ internal ref struct TlbBatch
         Add(table);
     }
 
+    /// <summary>The entry of a huge page at <paramref name="block"/> was cleared, and its frames are about to be given back: flushes at once.</summary>
+    /// <remarks>One flush for 2 MiB; INVLPG of any address in it forgets all of it.</remarks>
+    public void FlushNow(VirtAddr block)
+    {
+        NoteChange(block);
+        Flush();
+        FreeFrames();
+    }
+
     /// <summary>Flushes, then frees. The batch can be used again.</summary>
     public void Finish()
     {

@@ -16,6 +16,12 @@ internal sealed partial class MmStruct
         var walk = new PteTableWalk(this, range);
         while (walk.MoveNext())
         {
+            if (walk.IsHuge)
+            {
+                UnmapHuge(walk.Huge, walk.Start, ref batch);
+                continue;
+            }
+
             bool enabled = PageTableLock.AcquireRaw();
             PageTable<Pte> table = walk.Table;
             VirtAddr address = walk.Start;

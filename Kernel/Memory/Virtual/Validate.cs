@@ -22,7 +22,7 @@ internal sealed partial class MmStruct
         if (!Areas.Validate())
             return "mm: list and tree of areas do not agree"u8;
         ulong total = 0, data = 0, executable = 0, stack = 0, locked = 0;
-        ulong anonymous = 0, file = 0, shmem = 0, mapped = 0;
+        ulong anonymous = 0, file = 0, shmem = 0, mapped = 0, huge = 0;
         for (VmArea? area = Areas.First; area is not null; area = area.Next)
         {
             if (!ReferenceEquals(area.Mm, this) || area.End > TaskSize)
@@ -38,9 +38,16 @@ internal sealed partial class MmStruct
             if ((area.Flags & VmFlags.Locked) != 0)
                 locked += pages;
 
-            var walk = new PteTableWalk(this, area.Range);
+            var walk = new PteTableWalk(this, area.Range, HugeVisit.Look);
             while (walk.MoveNext())
             {
+                if (walk.IsHuge)
+                {
+                    if (CheckHuge(area, walk.Huge.Entry, walk.End - walk.Start, ref anonymous, ref huge) is { Length: > 0 } broken)
+                        return broken;
+                    continue;
+                }
+
                 for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
                 {
                     Pte entry = walk.Table[i];
@@ -72,9 +79,38 @@ internal sealed partial class MmStruct
             return "mm: the totals of pages are wrong"u8;
         if (anonymous != AnonymousPages || file != FilePages || shmem != ShmemPages)
             return "mm: the resident counts are wrong"u8;
-        if (CountEntries(out ulong tables) != mapped)
+        if (huge != HugeEntries)
+            return "mm: the count of huge pages is wrong"u8;
+        if (CountEntries(out ulong tables) != mapped + huge)
             return "mm: a page is mapped outside every area"u8;
         return tables != PageTablePages ? "mm: the count of page tables is wrong"u8 : default;
+    }
+
+    private global::System.ReadOnlySpan<byte> CheckHuge(VmArea area, Pmd entry, ulong bytes, scoped ref ulong anonymous, scoped ref ulong huge)
+    {
+        if (bytes != PageSize.LargeBytes)
+            return "mm: a huge page belongs to two areas"u8;
+        if (!RightsFit(area, entry.ToPte(0)))
+            return "mm: a huge page allows what its area forbids"u8;
+        huge++;
+        if (entry.Has(PteFlags.Special))
+            return entry.IsWritable ? "mm: the huge page of zeros is writable"u8 : default;
+        anonymous += FrameAllocator.HugeFrames;
+        if (area.AnonVma is null)
+            return "mm: a huge page in an area without anon_vma"u8;
+        int uses = System.Frames[entry.Pfn].UseCount;
+        if (uses <= 0 || (entry.IsWritable && uses != 1))
+            return "mm: a shared huge page is writable, or not counted"u8;
+        for (ulong i = 0; i < FrameAllocator.HugeFrames; i++)
+        {
+            ref PageFrame frame = ref System.Frames[entry.Pfn + i];
+            if (!frame.Has(FrameFlags.Huge) || !frame.IsAnonymous || frame.MapCount < 1 || frame.ReferenceCount < frame.MapCount)
+                return "mm: a frame of a huge page is not counted"u8;
+            if (entry.IsWritable && frame.ReferenceCount != 1)
+                return "mm: a frame of a writable huge page is shared"u8;
+        }
+
+        return default;
     }
 
     private static bool RightsFit(VmArea area, Pte entry)
@@ -88,7 +124,7 @@ internal sealed partial class MmStruct
         return entry.IsNoExecute == ((area.Flags & VmFlags.Execute) == 0);
     }
 
-    /// <summary>Counts the entries that map something in the whole user half, and the tables.</summary>
+    /// <summary>Counts the entries that map something in the whole user half, and the tables, those put by included.</summary>
     private ulong CountEntries(out ulong tables)
     {
         tables = 1;
@@ -107,7 +143,7 @@ internal sealed partial class MmStruct
         return count;
     }
 
-    private static ulong CountP4ds(Pfn table, int slots, ref ulong tables)
+    private ulong CountP4ds(Pfn table, int slots, ref ulong tables)
     {
         ulong count = 0;
         var p4ds = new PageTable<P4d>(table);
@@ -122,10 +158,14 @@ internal sealed partial class MmStruct
                 if (!puds[j].IsPresent)
                     continue;
                 tables++;
+                for (nuint put = System.Frames[puds[j].Pfn].Private; put != 0; put = System.Frames[new Pfn(put)].Private)
+                    tables++;
                 var pmds = new PageTable<Pmd>(puds[j].Pfn);
                 for (int k = 0; k < PageSize.TableEntries; k++)
                 {
-                    if (!pmds[k].IsPresent)
+                    if (pmds[k].IsHuge)
+                        count++;
+                    if (!pmds[k].IsTable)
                         continue;
                     tables++;
                     var ptes = new PageTable<Pte>(pmds[k].Pfn);

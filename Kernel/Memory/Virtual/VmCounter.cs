@@ -62,6 +62,16 @@ internal enum VmCounter
     ForkPagesShared,
     /// <summary>Processes killed for want of memory. Linux: <c>oom_kill</c>.</summary>
     OomKill,
+    /// <summary>Huge pages: made by a fault; small ones made because no block was free; entries split; pages split; small pages joined by request.</summary>
+    ThpFaultAlloc,
+    ThpFaultFallback,
+    ThpSplitPmd,
+    ThpSplitPage,
+    ThpCollapseAlloc,
+    ThpCollapseAllocFailed,
+    /// <summary>The huge page of zeros: made, and not made.</summary>
+    ThpZeroPageAlloc,
+    ThpZeroPageAllocFailed,
 
     Count,
 }
@@ -119,6 +129,14 @@ internal sealed class VmStat
         VmCounter.VmaSplits => "vma_splits"u8,
         VmCounter.ForkPagesShared => "fork_pages_shared"u8,
         VmCounter.OomKill => "oom_kill"u8,
+        VmCounter.ThpFaultAlloc => "thp_fault_alloc"u8,
+        VmCounter.ThpFaultFallback => "thp_fault_fallback"u8,
+        VmCounter.ThpSplitPmd => "thp_split_pmd"u8,
+        VmCounter.ThpSplitPage => "thp_split_page"u8,
+        VmCounter.ThpCollapseAlloc => "thp_collapse_alloc"u8,
+        VmCounter.ThpCollapseAllocFailed => "thp_collapse_alloc_failed"u8,
+        VmCounter.ThpZeroPageAlloc => "thp_zero_page_alloc"u8,
+        VmCounter.ThpZeroPageAllocFailed => "thp_zero_page_alloc_failed"u8,
         _ => default,
     };
 }

@@ -139,22 +139,18 @@ internal static unsafe class CoreFile
     {
         bool found = false, elsewhere = false;
         mm.MmapLock.ReadLock();
-        var walk = new PteTableWalk(mm, new PageRange(address, address + PageSize.Bytes));
-        if (walk.MoveNext())
+        bool enabled = mm.PageTableLock.AcquireRaw();
+        Pte entry = mm.ReadPte(address);
+        if (entry.IsPresent && !entry.IsSpecial)
         {
-            bool enabled = mm.PageTableLock.AcquireRaw();
-            Pte entry = walk.Table[walk.FirstIndex];
-            if (entry.IsPresent && entry.Pfn.Value != task.System.Memory.ZeroPage.Value)
-            {
-                DirectMap.Page(entry.Pfn).CopyTo(page);
-                found = true;
-            }
-            else if (!entry.IsNone && !entry.IsPresent)
-            {
-                elsewhere = true;
-            }
-            mm.PageTableLock.ReleaseRaw(enabled);
+            DirectMap.Page(entry.Pfn).CopyTo(page);
+            found = true;
         }
+        else if (!entry.IsNone && !entry.IsPresent)
+        {
+            elsewhere = true;
+        }
+        mm.PageTableLock.ReleaseRaw(enabled);
         mm.MmapLock.ReadUnlock();
         if (found)
             return true;

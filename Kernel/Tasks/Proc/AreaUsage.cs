@@ -21,6 +21,9 @@ internal struct AreaUsage
     public ulong PrivateDirty;
     public ulong Referenced;
     public ulong Anonymous;
+
+    /// <summary>Of <see cref="Anonymous"/>: mapped 2 MiB at once.</summary>
+    public ulong AnonymousHuge;
     public ulong Swap;
     public ulong Locked;
 
@@ -64,9 +67,14 @@ internal struct AreaUsage
             shared = null;
         using (mm.PageTableLock.Acquire())
         {
-            var walk = new PteTableWalk(mm, area.Range);
+            var walk = new PteTableWalk(mm, area.Range, HugeVisit.Look);
             while (walk.MoveNext())
             {
+                if (walk.IsHuge)
+                {
+                    AddHuge(walk.Huge.Entry, frames, mm.System.ZeroPage, locked);
+                    continue;
+                }
                 for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
                 {
                     Pte entry = walk.Table[i];
@@ -87,6 +95,15 @@ internal struct AreaUsage
         _swapPss += (PageSize.Bytes << ShareBits) / (ulong)Math.Max(1, users);
     }
 
+    private void AddHuge(Pmd entry, FrameAllocator frames, Pfn zeroPage, bool locked)
+    {
+        if (entry.Has(PteFlags.Special))
+            return;
+        AnonymousHuge += PageSize.LargeBytes;
+        for (int i = 0; i < PageSize.TableEntries; i++)
+            AddPage(entry.ToPte(i), frames, zeroPage, locked, shmem: false);
+    }
+
     private void AddPage(Pte entry, FrameAllocator frames, Pfn zeroPage, bool locked, bool shmem)
     {
         Pfn pfn = entry.Pfn;
@@ -101,7 +118,7 @@ internal struct AreaUsage
         if (entry.IsAccessed || frame.Has(FrameFlags.Referenced))
             Referenced += PageSize.Bytes;
 
-        int sharers = Math.Max(1, frame.MapCount);
+        int sharers = Math.Max(1, frames.MappingsOf(pfn));
         ulong share = (PageSize.Bytes << ShareBits) / (ulong)sharers;
         _pss += share;
         if (anonymous)

@@ -236,12 +236,12 @@ internal sealed class PagemapFile(TaskSystem system) : TaskFile(system, "pagemap
         Pfn pfn = entry.Pfn;
         if (showFrames)
             word |= pfn.Value;
-        if (pfn == mm.System.ZeroPage || !mm.System.Frames.IsRam(pfn))
+        if (entry.IsSpecial || !mm.System.Frames.IsRam(pfn))
             return word;
         ref Memory.Physical.PageFrame frame = ref mm.System.Frames[pfn];
         if (!frame.IsAnonymous)
             word |= FileOrShared;
-        if (frame.MapCount == 1)
+        if (mm.System.Frames.MappingsOf(pfn) == 1)
             word |= Exclusive;
         return word;
     }

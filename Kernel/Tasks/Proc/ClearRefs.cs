@@ -70,6 +70,12 @@ internal sealed class ClearRefsFile(TaskSystem system) : TaskFile(system, "clear
             var walk = new PteTableWalk(mm, area.Range);
             while (walk.MoveNext())
             {
+                if (walk.IsHuge)
+                {
+                    ref Pmd huge = ref walk.Huge.Entry;
+                    huge = huge.Without(kind == Kind.SoftDirty ? PteFlags.SoftDirty | PteFlags.Writable : PteFlags.Accessed);
+                    continue;
+                }
                 for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
                 {
                     Pte entry = walk.Table[i];

@@ -269,7 +269,7 @@ internal sealed class FrameWords : ProcFile
                 break;
             ulong value = 0;
             if (frames.IsRam(pfn))
-                value = _kind == FrameWordKind.MapCount ? (ulong)frames[pfn].MapCount : FlagsOf(in frames[pfn]);
+                value = _kind == FrameWordKind.MapCount ? (ulong)frames.MappingsOf(pfn) : FlagsOf(pfn, in frames[pfn]);
             else if (_kind == FrameWordKind.Flags)
                 value = 1UL << 20;                          // KPF_NOPAGE
             System.Runtime.CompilerServices.Unsafe.WriteUnaligned(ref word[0], value);
@@ -283,13 +283,19 @@ internal sealed class FrameWords : ProcFile
     }
 
     // Linux: stable_page_flags; the bits of Documentation/admin-guide/mm/pagemap.
-    private static ulong FlagsOf(in PageFrame frame)
+    private static ulong FlagsOf(Pfn pfn, in PageFrame frame)
     {
         ulong bits = 0;
         if (frame.MapCount > 0)
             bits |= 1UL << 11;                              // MMAP
         if (frame.IsAnonymous)
             bits |= 1UL << 12 | 1UL << 14;                  // ANON, SWAPBACKED
+        if (frame.Has(FrameFlags.Huge))
+            bits |= 1UL << 22 | (FrameAllocator.FirstOfHuge(pfn) == pfn ? 1UL << 15 : 1UL << 16);      // THP, COMPOUND_HEAD, COMPOUND_TAIL
+        if (frame.HasAny(FrameFlags.Head | FrameFlags.Tail))
+            bits |= frame.Has(FrameFlags.Head) ? 1UL << 15 : 1UL << 16;
+        if (frame.Has(FrameFlags.HugePool))
+            bits |= 1UL << 17;                              // HUGE
         if (frame.Has(FrameFlags.Slab))
             bits |= 1UL << 7;
         if (frame.Has(FrameFlags.Buddy))

@@ -71,7 +71,7 @@ internal sealed class MemInfo(MachineFiles machine) : ProcPage("meminfo"u8)
         Line(ref w, "VmallocChunk:"u8, 0);
         Line(ref w, "Percpu:"u8, 0);
         Line(ref w, "HardwareCorrupted:"u8, 0);
-        Line(ref w, "AnonHugePages:"u8, 0);
+        Line(ref w, "AnonHugePages:"u8, memory.AnonymousHugePages * FrameAllocator.HugeFrames);
         Line(ref w, "ShmemHugePages:"u8, 0);
         Line(ref w, "ShmemPmdMapped:"u8, 0);
         Line(ref w, "FileHugePages:"u8, 0);
