@@ -66,6 +66,7 @@ internal sealed unsafe class Machine
         Memory.Swap = new SwapSystem(Memory, PageCache);
         Reclaim = new PageReclaim(Memory, PageCache, Memory.Swap);
         Physical.Frames.AddReclaimSource(Reclaim);
+        Memory.HugePages.SetMode(CommandLine.ValueOf(info.CommandLine, "transparent_hugepage"u8));
         if (CommandLine.Has(info.CommandLine, "norandmaps"u8))
             Memory.RandomizeVaSpace = 0;
     }
@@ -138,6 +139,7 @@ internal sealed unsafe class Machine
 
         Io = new IoSystem(Physical, Vfs, new TaskJobControl(Tasks));
         Tasks.NamelessFiles = Io.EventFileSystem;
+        Files.Sys.TransparentHugePageFiles.Add(Io.Sys, Memory.HugePages);
         _ = new MachineFiles(Io, Memory, PageCache, Clock, info.CommandLine) { Interrupts = InterruptHandlers };
         ProcessFiles = new ProcessFiles(Tasks, Io);
         var terminal = new SerialTty(Io, Terminal, new WindowSize

@@ -41,6 +41,8 @@ internal sealed class IoSystem
         Sockets = new SocketTable(this);
         Proc = new ProcFileSystem(this);
         vfs.Register(Proc);
+        Sys = new Sys.SysFileSystem(this);
+        vfs.Register(Sys);
         PipeFileSystem = AnonymousFileSystem.Create(this, vfs, "pipefs"u8, 0x50495045);
         SocketFileSystem = AnonymousFileSystem.Create(this, vfs, "sockfs"u8, 0x534F434B);
         EventFileSystem = AnonymousFileSystem.Create(this, vfs, "anon_inodefs"u8, 0x09041934);
@@ -66,6 +68,9 @@ internal sealed class IoSystem
 
     /// <summary>The file system <c>proc</c>.</summary>
     public ProcFileSystem Proc { get; }
+
+    /// <summary>The file system <c>sysfs</c>.</summary>
+    public Sys.SysFileSystem Sys { get; }
 
     /// <summary>Where <c>/proc</c> finds processes; set by <c>Kernel.cs</c> when there are tasks.</summary>
     public ProcessDirectorySource? Processes { get; set; }

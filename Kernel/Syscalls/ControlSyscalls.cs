@@ -133,9 +133,17 @@ internal static unsafe class ControlSyscalls
             case GetTidAddress:
                 return UserCopy.Put(a.Address1, task.ClearChildTid.Value);
             case GetThpDisable:
-                return arg2 != 0 || arg3 != 0 || arg4 != 0 || arg5 != 0 ? Errno.EINVAL : 0;
+                if (arg2 != 0 || arg3 != 0 || arg4 != 0 || arg5 != 0)
+                    return Errno.EINVAL;
+                return task.Mm!.IsThpDisabled ? 1 : 0;
             case SetThpDisable:
-                return arg3 != 0 || arg4 != 0 || arg5 != 0 ? Errno.EINVAL : 0;
+                if (arg3 != 0 || arg4 != 0 || arg5 != 0)
+                    return Errno.EINVAL;
+                if (task.Mm!.MmapLock.WriteLockKillable() != Errno.None)
+                    return Errno.EINTR;
+                task.Mm.IsThpDisabled = arg2 != 0;
+                task.Mm.MmapLock.WriteUnlock();
+                return 0;
             case GetSeccomp:
                 return 0;
             case GetSpeculation:

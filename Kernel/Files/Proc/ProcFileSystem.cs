@@ -3,8 +3,8 @@ using NanoVm.Core;
 
 namespace NanoVm.Files.Proc;
 
-/// <summary>The file system <c>proc</c>: one instance for the machine, however often it is mounted.</summary>
-internal sealed class ProcFileSystem : FileSystemType
+/// <summary>The file system <c>proc</c>: one instance for the machine, however often it is mounted. Others made of the same nodes derive from it.</summary>
+internal class ProcFileSystem : FileSystemType
 {
     private readonly IoSystem _io;
     private ProcSuperblock? _superblock;
@@ -12,14 +12,23 @@ internal sealed class ProcFileSystem : FileSystemType
 
     /// <summary>Makes the type with an empty tree.</summary>
     public ProcFileSystem(IoSystem io)
+        : this(io, new ProcRoot(io))
+    {
+    }
+
+    /// <summary>Makes a type with another root.</summary>
+    protected ProcFileSystem(IoSystem io, ProcDirectory root)
     {
         _io = io;
-        Root = new ProcRoot(io);
+        Root = root;
         Root.Index = NextIndex();
     }
 
     /// <summary>The root directory; boot code adds files to it.</summary>
-    public ProcRoot Root { get; }
+    public ProcDirectory Root { get; }
+
+    /// <summary>What <c>statfs</c> calls the type. Linux: <c>PROC_SUPER_MAGIC</c>.</summary>
+    public virtual ulong Magic => 0x9FA0;
 
     /// <inheritdoc/>
     public override ReadOnlySpan<byte> Name => "proc"u8;
@@ -45,7 +54,7 @@ internal sealed class ProcFileSystem : FileSystemType
 /// <summary>The instance of <see cref="ProcFileSystem"/>.</summary>
 internal sealed class ProcSuperblock : Superblock
 {
-    private const ulong Magic = 0x9FA0;
+    private ProcFileSystem _type = null!;
 
     /// <inheritdoc/>
     public override DentryRetention Retention => DentryRetention.Dropped;
@@ -55,6 +64,7 @@ internal sealed class ProcSuperblock : Superblock
 
     internal Errno Initialize(IoSystem io, Vfs vfs, ProcFileSystem type)
     {
+        _type = type;
         Initialize(vfs, type, vfs.AllocateDevice(), MountFlags.None);
         ProcInode? root = io.ProcInodes.Allocate();
         if (root is null)
@@ -66,7 +76,7 @@ internal sealed class ProcSuperblock : Superblock
     /// <inheritdoc/>
     public override void GetStatistics(ref FileSystemStat stat)
     {
-        stat.Type = Magic;
+        stat.Type = _type.Magic;
         stat.BlockSize = BlockSize;
         stat.NameLength = Vfs.NameMaximum;
     }

@@ -60,7 +60,9 @@ internal sealed class LruLists
             else
                 _frames[first].Previous = link;
             first = link;
-            _count[(int)kind] += PagesOf(frame);
+            _count[(int)kind]++;
+            if ((frame.Flags & FrameFlags.Huge) != 0)
+                _count[(int)kind] += FrameAllocator.HugeFrames - 1;      // it stands on the list by its first frame, for all of them
         }
 
         _lock.ReleaseRaw(enabled);
@@ -107,9 +109,8 @@ internal sealed class LruLists
         frame.Next = 0;
         frame.Previous = 0;
         frame.ClearFlags(FrameFlags.Lru | FrameFlags.Active);
-        _count[kind] -= PagesOf(frame);
+        _count[kind]--;
+        if ((frame.Flags & FrameFlags.Huge) != 0)
+            _count[kind] -= FrameAllocator.HugeFrames - 1;
     }
-
-    /// <summary>A huge page stands on the list by its first frame, for all of them.</summary>
-    private static ulong PagesOf(in PageFrame frame) => (frame.Flags & FrameFlags.Huge) != 0 ? FrameAllocator.HugeFrames : 1;
 }

@@ -1,3 +1,4 @@
+using System;
 using NanoVm.Core;
 using NanoVm.Memory.Physical;
 
@@ -31,6 +32,17 @@ internal sealed class HugePagePolicy
 
     /// <summary>Whether the first read of 2 MiB maps the huge page of zeros.</summary>
     public bool UseZeroPage = true;
+
+    /// <summary>Takes the word of <c>transparent_hugepage=</c> on the command line; others change nothing.</summary>
+    public void SetMode(ReadOnlySpan<byte> word)
+    {
+        if (word.SequenceEqual("always"u8))
+            Mode = HugePageMode.Always;
+        else if (word.SequenceEqual("madvise"u8))
+            Mode = HugePageMode.Madvise;
+        else if (word.SequenceEqual("never"u8))
+            Mode = HugePageMode.Never;
+    }
 
     /// <summary>Whether the settings and flags allow huge pages in <paramref name="area"/>, wherever they may fit.</summary>
     /// <param name="isAsked">The program asks for just this memory (<c>MADV_COLLAPSE</c>): the machine's settings do not count.</param>

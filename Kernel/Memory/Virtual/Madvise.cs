@@ -29,6 +29,7 @@ internal enum MemoryAdvice
     PopulateRead = 22,
     PopulateWrite = 23,
     DontNeedLocked = 24,
+    Collapse = 25,
 }
 
 /// <summary>Takes advice about memory: the <c>madvise</c> call.</summary>
@@ -84,7 +85,7 @@ internal sealed partial class MmStruct
     }
 
     private static bool IsKnown(MemoryAdvice advice)
-        => advice is (>= MemoryAdvice.Normal and <= MemoryAdvice.DontNeed) or (>= MemoryAdvice.Free and <= MemoryAdvice.DontNeedLocked);
+        => advice is (>= MemoryAdvice.Normal and <= MemoryAdvice.DontNeed) or (>= MemoryAdvice.Free and <= MemoryAdvice.Collapse);
 
     private static bool ChangesFlags(MemoryAdvice advice)
         => advice is not (MemoryAdvice.Remove or MemoryAdvice.WillNeed or MemoryAdvice.DontNeed or MemoryAdvice.DontNeedLocked
@@ -185,6 +186,9 @@ internal sealed partial class MmStruct
             case MemoryAdvice.Unmergeable:
                 flags &= ~VmFlags.Mergeable;
                 break;
+            case MemoryAdvice.Collapse:
+                previous = area;
+                return CollapseRange(area, part);
         }
 
         if (flags == area.Flags)

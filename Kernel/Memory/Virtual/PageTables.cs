@@ -123,6 +123,7 @@ internal sealed partial class MmStruct
 
     /// <summary>The entry of the second level for <paramref name="address"/>, with the tables above it made where they are missing.</summary>
     /// <returns>False when there is no memory.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal bool TryAllocatePmd(VirtAddr address, out PmdPlace place)
     {
         place = default;

@@ -34,8 +34,11 @@ internal ref struct PteTableWalk(MmStruct mm, PageRange range, HugeVisit huge = 
     /// <summary>The table found; none where a 2 MiB page is.</summary>
     public PageTable<Pte> Table;
 
+    /// <summary>The table of the second level that holds the 2 MiB page found last.</summary>
+    private Pfn _upper;
+
     /// <summary>With <see cref="IsHuge"/>: the entry of the 2 MiB page.</summary>
-    public PmdPlace Huge;
+    public readonly PmdPlace Huge => new(_upper, Pmd.IndexOf(Start));
 
     /// <summary>The part of the range that it covers.</summary>
     public VirtAddr Start;
@@ -96,7 +99,7 @@ internal ref struct PteTableWalk(MmStruct mm, PageRange range, HugeVisit huge = 
             End = VirtAddr.Min(EndOfBlock(address, PageSize.LargeBytes), _end);
             _next = End;
             if (pmds[index].IsHuge)
-                MeetHuge(new PmdPlace(pud.Pfn, index));
+                MeetHuge(pud.Pfn);
             else
                 Table = new PageTable<Pte>(pmds[index].Pfn);
             return true;
@@ -106,14 +109,14 @@ internal ref struct PteTableWalk(MmStruct mm, PageRange range, HugeVisit huge = 
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void MeetHuge(PmdPlace place)
+    private void MeetHuge(Pfn upper)
     {
-        Huge = place;
+        _upper = upper;
         Table = default;
         bool isWhole = End - Start == PageSize.LargeBytes;
-        if (_visit == HugeVisit.Look || isWhole || place.Entry.IsFromPool)
+        if (_visit == HugeVisit.Look || isWhole || Huge.Entry.IsFromPool)
             return;
-        _mm.SplitHuge(place, Start);
+        _mm.SplitHuge(Huge, Start);
         TakeSplit();
     }
 

@@ -79,6 +79,7 @@ internal static class ElfLoader
         if (mm is null)
             return Errno.ENOMEM;
         plan.Mm = mm;
+        mm.IsThpDisabled = task.Mm is { IsThpDisabled: true };
         OpenFile file = plan.File!;
         file.Get();
         mm.ExeFile = file;

@@ -99,7 +99,7 @@ internal sealed class SmapsFile(TaskSystem system) : AreaFile(system, "smaps"u8)
         SmapsText.Kilobytes(ref w, "Size:           "u8, area.Bytes);
         w.Text("KernelPageSize:        4 kB\nMMUPageSize:           4 kB\n"u8);
         SmapsText.Usage(ref w, usage, rollup: false);
-        w.Text("THPeligible:    0\n"u8);
+        w.Text(area.Mm.System.HugePages.IsEligible(area) ? "THPeligible:    1\n"u8 : "THPeligible:    0\n"u8);
         SmapsText.Flags(ref w, area.Flags);
     }
 

@@ -25,7 +25,7 @@ internal sealed class ProcessFiles
         process.Add(proc, new ThreadsDirectory(system, proc, thread));
         io.Processes = new ProcessSource(system, process);
 
-        ProcRoot root = proc.Root;
+        ProcDirectory root = proc.Root;
         root.Add(proc, new SelfLink("self"u8, thread: false));
         root.Add(proc, new SelfLink("thread-self"u8, thread: true));
         root.Add(proc, new FixedLink("mounts"u8, "self/mounts"u8));

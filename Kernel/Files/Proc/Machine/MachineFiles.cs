@@ -22,7 +22,7 @@ internal sealed class MachineFiles
         _commandLine = BootBytes.Copy(commandLine);
 
         ProcFileSystem proc = io.Proc;
-        ProcRoot root = proc.Root;
+        ProcDirectory root = proc.Root;
         root.Add(proc, new MemInfo(this));
         root.Add(proc, new VmStatFile(this));
         root.Add(proc, new BuddyInfo(this));
