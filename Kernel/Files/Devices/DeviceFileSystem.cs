@@ -60,7 +60,7 @@ internal sealed class DeviceFileSystem
         AddNode(_devices, _devices.Root, device.Name, FileMode.CharacterDevice | device.Permissions, 0, 0, device.Number, default).Put();
     }
 
-    /// <summary>Mounts /dev, /dev/pts, /dev/shm and /proc, making the folders where they are missing.</summary>
+    /// <summary>Mounts /dev, /dev/pts, /dev/shm, /proc and /sys, making the folders where they are missing.</summary>
     public void Mount()
     {
         Vfs vfs = _io.Vfs;
@@ -79,6 +79,11 @@ internal sealed class DeviceFileSystem
         {
             MountAt(vfs, root, "proc"u8, proc, "proc"u8);
             proc.Put();
+        }
+        if (_io.Sys.Create(vfs, null, "sysfs"u8, MountFlags.None, default).TryGet(out Superblock sys, out Errno _))
+        {
+            MountAt(vfs, root, "sys"u8, sys, "sysfs"u8);
+            sys.Put();
         }
     }
 
