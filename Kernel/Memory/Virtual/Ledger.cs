@@ -12,7 +12,7 @@ namespace NanoVm.Memory.Virtual;
 internal static class Ledger
 {
     /// <summary>Writes the lines.</summary>
-    public static void Write(ref TextWriter text, MemorySystem system, PageCache cache)
+    public static void Write(ref Core.TextWriter text, MemorySystem system, PageCache cache)
     {
         PhysicalMemory memory = system.Physical;
         _ = memory.Shrink();
@@ -32,7 +32,7 @@ internal static class Ledger
     }
 
     /// <summary>One line; for those who have more to say.</summary>
-    public static void Line(ref TextWriter text, System.ReadOnlySpan<byte> name, ulong value)
+    public static void Line(ref Core.TextWriter text, System.ReadOnlySpan<byte> name, ulong value)
     {
         text.Text(name);
         text.Byte((byte)' ');
