@@ -129,8 +129,12 @@ internal abstract class Inode
     public virtual Errno RemoveDirectory(Dentry entry) => Errno.EPERM;
 
     /// <summary>Moves <paramref name="old"/> of this directory over <paramref name="target"/> of <paramref name="targetDirectory"/>.</summary>
+    /// <param name="whiteout">
+    /// An entry with the old name that is not in its directory yet: it gets a whiteout (<see cref="RenameFlags.Whiteout"/>), or the call is EINVAL.
+    /// Null without the flag.
+    /// </param>
     /// <remarks>Checks what only the file system knows (a directory that is not empty) and changes its own records; the VFS moves entries.</remarks>
-    public virtual Errno Rename(Dentry old, Inode targetDirectory, Dentry target, RenameFlags flags) => Errno.EPERM;
+    public virtual Errno Rename(Dentry old, Inode targetDirectory, Dentry target, RenameFlags flags, Dentry? whiteout, TaskFiles who) => Errno.EPERM;
 
     // ---- Links -------------------------------------------------------------------------------------------------------------------
 

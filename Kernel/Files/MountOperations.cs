@@ -20,7 +20,7 @@ internal static class MountOperations
             return Errno.ENODEV;
         if (!type.Create(vfs, who, source, flags, options).TryGet(out Superblock superblock, out Errno error))
             return error;
-        error = MountSuperblock(vfs, superblock, superblock.Root, point, flags, source);
+        error = MountSuperblock(vfs, superblock, superblock.Root, point, WithAccessTimes(flags), source);
         superblock.Put();
         return error;
     }
@@ -64,10 +64,24 @@ internal static class MountOperations
         Errno error = (flags & MountFlags.ReadOnly) != 0 && mount.Writers > 0 ? Errno.EBUSY : Errno.None;
         if (error == Errno.None && (flags & MountFlags.Bind) == 0)
             error = mount.Superblock.Remount(flags, options);
+        // Without a word about access times a remount keeps what there was.
+        const MountFlags AccessTimes = MountFlags.NoAccessTime | MountFlags.NoDirectoryAccessTime | MountFlags.RelativeAccessTime;
+        if ((flags & (AccessTimes | MountFlags.StrictAccessTime)) == 0)
+            flags |= mount.Flags & AccessTimes;
+        else
+            flags = WithAccessTimes(flags);
         if (error == Errno.None)
             mount.Flags = flags & MountFlags.PerMount;
         vfs.MountLock.Unlock();
         return error;
+    }
+
+    /// <summary>Access times are kept loosely unless the mounter wants them strictly or not at all. Linux: the head of <c>path_mount</c>.</summary>
+    private static MountFlags WithAccessTimes(MountFlags flags)
+    {
+        if ((flags & MountFlags.StrictAccessTime) != 0)
+            return flags & ~(MountFlags.RelativeAccessTime | MountFlags.NoAccessTime);
+        return (flags & MountFlags.NoAccessTime) != 0 ? flags : flags | MountFlags.RelativeAccessTime;
     }
 
     /// <summary>Moves a mount. Linux: <c>do_move_mount</c>.</summary>

@@ -14,8 +14,6 @@ internal static class RenameOperation
         if ((flags & ~(RenameFlags.NoReplace | RenameFlags.Exchange | RenameFlags.Whiteout)) != 0
             || ((flags & RenameFlags.Exchange) != 0 && (flags & (RenameFlags.NoReplace | RenameFlags.Whiteout)) != 0))
             return Errno.EINVAL;
-        if ((flags & RenameFlags.Whiteout) != 0)
-            return who.Credentials.Has(Capability.MakeNode) ? Errno.EINVAL : Errno.EPERM;
 
         Errno error = PathWalk.Begin(vfs, who, oldDirectory, oldPath, WalkFlags.None, out PathWalk from);
         if (error == Errno.None)
@@ -111,7 +109,17 @@ internal static class RenameOperation
             return Errno.EPERM;
         if (old.Mounts is not null || target.Mounts is not null)
             return Errno.EBUSY;
-        return Commit(vfs, oldParent, newParent, old, target, exchange, flags, ref newName);
+        Dentry? whiteout = null;
+        if ((flags & RenameFlags.Whiteout) != 0)
+        {
+            whiteout = Dentry.Allocate(vfs, oldParent.Superblock, oldParent, old.Name);
+            if (whiteout is null)
+                return Errno.ENOMEM;
+        }
+
+        error = Commit(who, oldParent, newParent, old, target, flags, whiteout, ref newName);
+        whiteout?.Put();
+        return error;
     }
 
     // Linux: the checks at the head of vfs_rename.
@@ -139,12 +147,13 @@ internal static class RenameOperation
     }
 
     private static Errno Commit(
-        Vfs vfs, Dentry oldParent, Dentry newParent, Dentry old, Dentry target, bool exchange, RenameFlags flags, ref byte[]? newName)
+        TaskFiles who, Dentry oldParent, Dentry newParent, Dentry old, Dentry target, RenameFlags flags, Dentry? whiteout, ref byte[]? newName)
     {
+        bool exchange = (flags & RenameFlags.Exchange) != 0;
         // Nobody may create in a directory that is about to be replaced.
         Inode? victim = target.Inode;
         victim?.Lock.Lock();
-        Errno error = oldParent.Inode!.Rename(old, newParent.Inode!, target, flags);
+        Errno error = oldParent.Inode!.Rename(old, newParent.Inode!, target, flags, whiteout, who);
         if (error == Errno.None)
         {
             if (exchange)
@@ -161,6 +170,7 @@ internal static class RenameOperation
                 target.Unhash();
                 old.Move(newParent, newName!);
                 newName = null;
+                whiteout?.Hash();
             }
         }
         victim?.Lock.Unlock();

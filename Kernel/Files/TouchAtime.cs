@@ -15,8 +15,8 @@ internal static class TouchAtime
         if ((flags & MountFlags.NoDirectoryAccessTime) != 0 && inode.IsDirectory)
             return;
         FileTime now = inode.Vfs.Now;
-        // relatime, the default: once after each change, and once a day.
-        if ((flags & MountFlags.StrictAccessTime) == 0 && !(inode.AccessTime <= inode.ModifyTime) && !(inode.AccessTime <= inode.ChangeTime)
+        // relatime: once after each change, and once a day.
+        if ((flags & MountFlags.RelativeAccessTime) != 0 && !(inode.AccessTime <= inode.ModifyTime) && !(inode.AccessTime <= inode.ChangeTime)
             && now.Seconds - inode.AccessTime.Seconds < Day)
             return;
         inode.AccessTime = now;

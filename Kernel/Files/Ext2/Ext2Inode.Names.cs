@@ -110,8 +110,10 @@ internal sealed partial class Ext2Inode
         return Errno.None;
     }
 
-    public override Errno Rename(Dentry old, Inode targetDirectory, Dentry target, RenameFlags renameFlags)
+    public override Errno Rename(Dentry old, Inode targetDirectory, Dentry target, RenameFlags renameFlags, Dentry? whiteout, TaskFiles who)
     {
+        if (whiteout is not null)
+            return Errno.EINVAL;
         var to = (Ext2Inode)targetDirectory;
         var moved = (Ext2Inode)old.Inode!;
         var victim = (Ext2Inode?)target.Inode;

@@ -11,6 +11,9 @@ internal sealed class TmpfsInode : Inode
     /// <summary>What a directory's size counts for each entry. Linux: <c>BOGO_DIRENT_SIZE</c>.</summary>
     private const ulong EntrySize = 20;
 
+    /// <summary>Linux: <c>SHORT_SYMLINK_LEN</c>, which counts the zero behind the text.</summary>
+    private const int ShortLink = 128;
+
     private TmpfsSuperblock superblock = null!;
     private TmpfsMapping? mapping;
     private byte[]? linkText;
@@ -87,8 +90,11 @@ internal sealed class TmpfsInode : Inode
         return Errno.None;
     }
 
+    /// <summary>Each further name counts as an inode, too: names are memory that only their removal frees. Linux: <c>shmem_link</c>.</summary>
     public override Errno Link(Dentry entry, Inode target)
     {
+        if (target.Links > 0 && !superblock.TryReserveInode())
+            return Errno.ENOSPC;
         target.Links++;
         target.ChangeTime = EntryAdded();
         entry.Attach(target.Get());
@@ -98,7 +104,7 @@ internal sealed class TmpfsInode : Inode
     public override Errno Unlink(Dentry entry)
     {
         Inode inode = entry.Inode!;
-        inode.Links--;
+        DropLink(inode);
         inode.ChangeTime = EntryRemoved();
         return Errno.None;
     }
@@ -114,7 +120,7 @@ internal sealed class TmpfsInode : Inode
         return Errno.None;
     }
 
-    public override Errno Rename(Dentry old, Inode targetDirectory, Dentry target, RenameFlags flags)
+    public override Errno Rename(Dentry old, Inode targetDirectory, Dentry target, RenameFlags flags, Dentry? whiteout, TaskFiles who)
     {
         Inode moved = old.Inode!;
         Inode? victim = target.Inode;
@@ -122,6 +128,12 @@ internal sealed class TmpfsInode : Inode
         bool exchange = (flags & RenameFlags.Exchange) != 0;
         if (victim is { IsDirectory: true } && !exchange && target.Children.Count > 0)
             return Errno.ENOTEMPTY;
+        if (whiteout is not null)
+        {
+            Errno error = Make(whiteout, FileMode.CharacterDevice, 0, default, who);
+            if (error != Errno.None)
+                return error;
+        }
 
         // Each directory below counts once in its parent's links.
         int leaving = moved.IsDirectory ? 1 : 0;
@@ -144,7 +156,10 @@ internal sealed class TmpfsInode : Inode
             }
             else
             {
-                victim.Links = victim.IsDirectory ? 0 : victim.Links - 1;
+                if (victim.IsDirectory)
+                    victim.Links = 0;
+                else
+                    DropLink(victim);
                 victim.ChangeTime = now;
             }
         }
@@ -176,11 +191,12 @@ internal sealed class TmpfsInode : Inode
 
     public override Errno SetAttributes(in AttributeChange change)
     {
-        if ((change.Valid & Attributes.Size) != 0 && change.Size != Size)
+        // The same size, too, gives back what fallocate took behind it.
+        if ((change.Valid & Attributes.Size) != 0 && mapping is not null)
         {
             if ((change.Size < Size && (Seals & FileSeals.Shrink) != 0) || (change.Size > Size && (Seals & FileSeals.Grow) != 0))
                 return Errno.EPERM;
-            mapping!.Resize(change.Size);
+            mapping.Resize(change.Size);
         }
         return ApplyAttributes(change);
     }
@@ -188,15 +204,26 @@ internal sealed class TmpfsInode : Inode
     public override void GetAttributes(ref FileStat stat)
     {
         base.GetAttributes(ref stat);
-        stat.Blocks = mapping is null ? 0 : mapping.StoredPages * (PageSize.Bytes / 512);
+        stat.Blocks = (mapping is null ? IsLongLink ? 1UL : 0 : mapping.StoredPages) * (PageSize.Bytes / 512);
     }
 
+    /// <summary>A text that Linux would keep in a page of its own, which the mount's limit counts.</summary>
+    private bool IsLongLink => linkText is { Length: >= ShortLink };
+
     /// <summary>Sets the text of a link. For the unpacker, which makes inodes itself.</summary>
+    /// <returns>ENOSPC, ENOMEM.</returns>
     internal Errno SetLinkText(ReadOnlySpan<byte> text)
     {
+        if (text.Length >= ShortLink && superblock.ReserveBlock() is not Errno.None and var full)
+            return full;
         byte[]? copy = superblock.Caches.Memory.Arrays.Allocate<byte>(text.Length);
         if (copy is null)
+        {
+            if (text.Length >= ShortLink)
+                superblock.ReleaseBlocks(1);
             return Errno.ENOMEM;
+        }
+
         text.CopyTo(copy);
         linkText = copy;
         Size = (ulong)text.Length;
@@ -228,9 +255,17 @@ internal sealed class TmpfsInode : Inode
         superblock.InodeFreed();
         if (mapping is not null)
             caches.Mappings.Free(mapping);
+        if (IsLongLink)
+            superblock.ReleaseBlocks(1);
         if (linkText is not null)
             caches.Memory.Arrays.Free(linkText);
         caches.Inodes.Free(this);
+    }
+
+    private void DropLink(Inode inode)
+    {
+        if (inode.Links-- > 1)
+            superblock.InodeFreed();
     }
 
     // Linux: shmem_mknod, shmem_symlink. Reserve the inode and its text, then nothing can fail.

@@ -26,7 +26,7 @@ internal sealed class TmpfsMapping : AddressSpace
     /// <summary>Changes the file's length; holds the inode's lock.</summary>
     internal void Resize(ulong size)
     {
-        bool shrinks = size < inode.Size;
+        bool shrinks = size <= inode.Size;
         inode.Size = size;
         if (shrinks)
             Truncate(size);

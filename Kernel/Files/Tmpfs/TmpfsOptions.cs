@@ -35,59 +35,83 @@ internal struct TmpfsOptions
         return Errno.None;
     }
 
+    /// <summary>What <c>huge=</c> says. Linux: <c>SHMEM_HUGE_*</c>.</summary>
+    public TmpfsHuge Huge;
+
+    /// <summary>Numbers of inodes fit into 32 bits (<c>inode32</c>).</summary>
+    public bool HasShortNumbers;
+
+    internal static ReadOnlySpan<byte> HugeWord(TmpfsHuge huge) => huge switch
+    {
+        TmpfsHuge.Always => "always"u8,
+        TmpfsHuge.WithinSize => "within_size"u8,
+        TmpfsHuge.Advise => "advise"u8,
+        _ => "never"u8,
+    };
+
     private bool Take(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, ulong totalPages)
     {
         ulong number;
         if (key.SequenceEqual("size"u8))
         {
-            if (!value.IsEmpty && value[^1] == (byte)'%')
+            if (!TrySize(ref value, out number))
+                return false;
+            if (value.SequenceEqual("%"u8))
             {
-                if (!TryNumber(value[..^1], 10, out number) || number > 1000)
-                    return false;
                 Blocks = totalPages * number / 100;
                 return true;
             }
-            if (!TrySize(value, out number))
-                return false;
             Blocks = number > ulong.MaxValue - PageSize.Mask ? ulong.MaxValue / PageSize.Bytes : (number + PageSize.Mask) / PageSize.Bytes;
-            return true;
+            return value.IsEmpty;
         }
         if (key.SequenceEqual("nr_blocks"u8))
-            return TrySize(value, out Blocks);
+            return TrySize(ref value, out Blocks) && value.IsEmpty;
         if (key.SequenceEqual("nr_inodes"u8))
-            return TrySize(value, out Inodes);
+            return TrySize(ref value, out Inodes) && value.IsEmpty;
         if (key.SequenceEqual("mode"u8))
         {
-            if (!TryNumber(value, 8, out number))
+            if (!TryNumber(ref value, 8, out number) || !value.IsEmpty || number > uint.MaxValue)
                 return false;
             Mode = (uint)number & FileMode.PermissionMask;
             return true;
         }
         if (key.SequenceEqual("uid"u8))
-        {
-            if (!TryNumber(value, 10, out number) || number >= uint.MaxValue)
-                return false;
-            Uid = (uint)number;
-            return true;
-        }
+            return TryIdentity(value, ref Uid);
         if (key.SequenceEqual("gid"u8))
+            return TryIdentity(value, ref Gid);
+        if (key.SequenceEqual("huge"u8))
         {
-            if (!TryNumber(value, 10, out number) || number >= uint.MaxValue)
-                return false;
-            Gid = (uint)number;
-            return true;
+            for (TmpfsHuge huge = TmpfsHuge.Never; huge <= TmpfsHuge.Advise; huge++)
+            {
+                if (!value.SequenceEqual(HugeWord(huge)))
+                    continue;
+                Huge = huge;
+                return true;
+            }
+            return false;
         }
-        // Known and without meaning here.
-        return key.SequenceEqual("huge"u8) || key.SequenceEqual("mpol"u8) || key.SequenceEqual("inode64"u8) || key.SequenceEqual("inode32"u8);
+        if (key.SequenceEqual("inode64"u8) || key.SequenceEqual("inode32"u8))
+        {
+            HasShortNumbers = key[^1] == (byte)'2';
+            return value.IsEmpty;
+        }
+        return key.SequenceEqual("mpol"u8);                  // one node of memory: no policy matters
     }
 
-    // Linux: memparse: a number with k, m, g, t, p, e.
-    private static bool TrySize(ReadOnlySpan<byte> text, out ulong value)
+    private static bool TryIdentity(ReadOnlySpan<byte> value, ref uint identity)
     {
-        value = 0;
-        if (text.IsEmpty)
+        if (!TryNumber(ref value, 0, out ulong number) || !value.IsEmpty || number >= uint.MaxValue)
             return false;
-        int shift = (text[^1] | 0x20) switch
+        identity = (uint)number;
+        return true;
+    }
+
+    // Linux: memparse: a number with k, m, g, t, p, e. What follows is left in the text.
+    private static bool TrySize(ref ReadOnlySpan<byte> text, out ulong value)
+    {
+        if (!TryNumber(ref text, 0, out value))
+            return false;
+        int shift = text.IsEmpty ? 0 : (text[0] | 0x20) switch
         {
             'k' => 10,
             'm' => 20,
@@ -97,24 +121,39 @@ internal struct TmpfsOptions
             'e' => 60,
             _ => 0,
         };
-        if (!TryNumber(shift == 0 ? text : text[..^1], 10, out value) || (shift != 0 && value >> (64 - shift) != 0))
-            return false;
+        if (shift == 0)
+            return true;
+        text = text[1..];
         value <<= shift;
         return true;
     }
 
-    private static bool TryNumber(ReadOnlySpan<byte> text, uint radix, out ulong value)
+    // Linux: simple_strtoull: with radix 0 the number says itself that it is octal or hexadecimal.
+    private static bool TryNumber(ref ReadOnlySpan<byte> text, uint radix, out ulong value)
     {
         value = 0;
-        if (text.IsEmpty || text.Length > 18)
-            return false;
-        foreach (byte b in text)
+        if (radix == 0)
         {
-            uint digit = (uint)(b - '0');
-            if (digit >= radix)
-                return false;
-            value = value * radix + digit;
+            bool isHex = text.Length > 2 && text[0] == (byte)'0' && (text[1] | 0x20) == (byte)'x' && Digit(text[2]) < 16;
+            radix = isHex ? 16u : !text.IsEmpty && text[0] == (byte)'0' ? 8u : 10u;
+            if (isHex)
+                text = text[2..];
         }
-        return true;
+        int length = 0;
+        for (; length < text.Length && Digit(text[length]) < radix; length++)
+            value = value * radix + Digit(text[length]);
+        text = text[length..];
+        return length > 0;
     }
+
+    private static uint Digit(byte b) => b is >= (byte)'0' and <= (byte)'9' ? (uint)(b - '0') : (b | 0x20) is >= 'a' and <= 'f' ? (uint)((b | 0x20) - 'a' + 10) : 16;
+}
+
+/// <summary>When a tmpfs would use large pages. It is kept and shown; pages are small.</summary>
+internal enum TmpfsHuge : byte
+{
+    Never,
+    Always,
+    WithinSize,
+    Advise,
 }

@@ -43,14 +43,21 @@ internal sealed class TmpfsSuperblock : Superblock
     /// <returns>ENOSPC when there are as many as the mount allows, ENOMEM.</returns>
     public Result<TmpfsInode> MakeInode(uint mode, uint uid, uint gid, ulong device)
     {
-        if (limits.Inodes != 0 && usedInodes >= limits.Inodes)
+        if (!TryReserveInode())
             return Errno.ENOSPC;
-        usedInodes++;
         TmpfsInode? inode = TmpfsInode.Allocate(this, ++lastNumber, mode, uid, gid, device);
         if (inode is not null)
             return inode;
         usedInodes--;
         return Errno.ENOMEM;
+    }
+
+    internal bool TryReserveInode()
+    {
+        if (limits.Inodes != 0 && usedInodes >= limits.Inodes)
+            return false;
+        usedInodes++;
+        return true;
     }
 
     /// <summary>Takes one page from what the mount allows. Linux: <c>shmem_inode_acct_block</c>.</summary>
@@ -92,24 +99,31 @@ internal sealed class TmpfsSuperblock : Superblock
         Errno error = changed.Parse(options, caches.Memory.Frames.TotalFrames.Value);
         if (error != Errno.None)
             return error;
-        // A limit may not fall below what is used, nor appear or vanish.
-        if ((changed.Blocks < usedBlocks && changed.Blocks != 0) || (changed.Blocks == 0) != (limits.Blocks == 0)
-            || (changed.Inodes < usedInodes && changed.Inodes != 0) || (changed.Inodes == 0) != (limits.Inodes == 0))
+        // A limit may vanish, but not fall below what is used, nor appear where nobody has counted from the beginning.
+        if (changed.Blocks != 0 && changed.Blocks != limits.Blocks && (limits.Blocks == 0 || changed.Blocks < usedBlocks))
             return Errno.EINVAL;
+        if (changed.Inodes != 0 && changed.Inodes != limits.Inodes && (limits.Inodes == 0 || changed.Inodes < usedInodes))
+            return Errno.EINVAL;
+        error = base.Remount(flags, options);
+        if (error != Errno.None)
+            return error;
         limits.Blocks = changed.Blocks;
         limits.Inodes = changed.Inodes;
-        return base.Remount(flags, options);
+        limits.Huge = changed.Huge;
+        limits.HasShortNumbers = changed.HasShortNumbers;
+        return Errno.None;
     }
 
     public override void WriteOptions(ref TextWriter writer)
     {
-        if (limits.Blocks != 0)
+        ulong usual = caches.Memory.Frames.TotalFrames.Value / 2;
+        if (limits.Blocks != usual)
         {
             writer.Text(",size="u8);
             writer.Decimal(limits.Blocks * (PageSize.Bytes / 1024));
             writer.Byte((byte)'k');
         }
-        if (limits.Inodes != 0)
+        if (limits.Inodes != usual)
         {
             writer.Text(",nr_inodes="u8);
             writer.Decimal(limits.Inodes);
@@ -117,7 +131,7 @@ internal sealed class TmpfsSuperblock : Superblock
         if (limits.Mode != 0x3FF)
         {
             writer.Text(",mode="u8);
-            writer.Octal(limits.Mode);
+            writer.Octal(limits.Mode, 3);
         }
         if (limits.Uid != 0)
         {
@@ -128,6 +142,12 @@ internal sealed class TmpfsSuperblock : Superblock
         {
             writer.Text(",gid="u8);
             writer.Decimal(limits.Gid);
+        }
+        writer.Text(limits.HasShortNumbers ? ",inode32"u8 : ",inode64"u8);
+        if (limits.Huge != TmpfsHuge.Never)
+        {
+            writer.Text(",huge="u8);
+            writer.Text(TmpfsOptions.HugeWord(limits.Huge));
         }
     }
 

@@ -107,7 +107,8 @@ internal abstract partial class AddressSpace
         _lock.ReleaseRaw(enabled);
         if (entry != 0)
             return Errno.None;
-        Errno error = InsertPage(index, out Pfn page);
+        // Who asks for more than there is shall hear so; nobody is killed for it.
+        Errno error = InsertPage(index, out Pfn page, AllocationFlags.MayFail);
         if (error == Errno.EEXIST)
             return Errno.None;
         if (error != Errno.None)

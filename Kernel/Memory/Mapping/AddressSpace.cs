@@ -223,13 +223,13 @@ internal abstract partial class AddressSpace
     }
 
     /// <summary>Takes a frame and puts it into the cache, locked and not filled yet. The caller gets a reference.</summary>
-    private unsafe Errno InsertPage(ulong index, out Pfn page)
+    private unsafe Errno InsertPage(ulong index, out Pfn page, AllocationFlags more = AllocationFlags.None)
     {
         page = Pfn.None;
         Errno error = ChargePage();
         if (error != Errno.None)
             return error;
-        error = _cache.Frames.Allocate(AllocationFlags.Zeroed | AllocationFlags.User, out page);
+        error = _cache.Frames.Allocate(AllocationFlags.Zeroed | AllocationFlags.User | more, out page);
         if (error != Errno.None)
         {
             UnchargePage();
