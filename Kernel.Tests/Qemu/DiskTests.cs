@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Xunit;
 
 namespace NanoVm.Tests.Qemu;
@@ -10,14 +9,14 @@ public sealed class DiskTests
     public void What_the_guest_writes_to_a_disk_the_host_reads()
     {
         using var scratch = new Scratch();
-        string disk = MakeExt2(scratch, "a,b.img", 64);
+        string disk = DiskImage.MakeExt2(scratch, "a,b.img", 64);
         Run run = Guest.Shell(
             "mkdir /mnt/d && seq 1 20000 > /mnt/d/numbers && ln -s d/numbers /mnt/link && md5sum < /mnt/link && sync", 120, "--disk", disk + ":/mnt");
         Assert.True(run.Status == 0, run.ToString());
 
-        Assert.Equal(0, Host("/usr/sbin/e2fsck", "-fn", disk).Status);
+        DiskImage.AssertClean(disk);
         string copy = Path.Combine(scratch.Folder, "copy");
-        Host("/usr/sbin/debugfs", "-R", $"dump /d/numbers {copy}", disk);
+        HostTool.Run("/usr/sbin/debugfs", "-R", $"dump /d/numbers {copy}", disk);
         Assert.Equal(string.Concat(Enumerable.Range(1, 20000).Select(n => n + "\n")), File.ReadAllText(copy));
     }
 
@@ -25,7 +24,7 @@ public sealed class DiskTests
     public void Two_disks_are_mounted_where_each_was_asked_for()
     {
         using var scratch = new Scratch();
-        string first = MakeExt2(scratch, "first.img", 8), second = MakeExt2(scratch, "second.img", 8);
+        string first = DiskImage.MakeExt2(scratch, "first.img", 8), second = DiskImage.MakeExt2(scratch, "second.img", 8);
         Run run = Guest.Shell("echo 1 > /mnt/one/f; echo 2 > /mnt/two/f; cat /mnt/one/f /mnt/two/f; grep -c /dev/vd /proc/mounts", 120,
             "--disk", first + ":/mnt/one", "--disk", second + ":/mnt/two");
         Assert.Equal("1\n2\n2\n", run.Text);
@@ -43,26 +42,4 @@ public sealed class DiskTests
 
     // dd reads all of its block into memory before it writes any of it.
     private static string Md5OfZeroes => Convert.ToHexStringLower(System.Security.Cryptography.MD5.HashData(new byte[150 << 20]));
-
-    private static string MakeExt2(Scratch scratch, string name, int megabytes)
-    {
-        string path = scratch.Write(name, "");
-        using (FileStream file = File.OpenWrite(path))
-            file.SetLength(megabytes * 1024L * 1024);
-        Run made = Host("/usr/sbin/mke2fs", "-q", "-F", "-t", "ext2", path);
-        Assert.True(made.Status == 0, made.ToString());
-        return path;
-    }
-
-    /// <summary>A short command of the host's.</summary>
-    private static Run Host(string program, params string[] arguments)
-    {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
-        using Process process = Process.Start(start)!;
-        var errors = process.StandardError.ReadToEndAsync();
-        var output = new MemoryStream();
-        process.StandardOutput.BaseStream.CopyTo(output);
-        process.WaitForExit();
-        return new Run(process.ExitCode, output.ToArray(), errors.Result);
-    }
 }
