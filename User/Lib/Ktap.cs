@@ -77,6 +77,19 @@ public static unsafe class Ktap
         return expected == actual;
     }
 
+    /// <summary>The running case fails when the two texts differ; the report shows both.</summary>
+    public static bool Same(scoped ReadOnlySpan<byte> expected, scoped ReadOnlySpan<byte> actual, string what, [CallerLineNumber] int line = 0)
+    {
+        bool same = expected.SequenceEqual(actual);
+        if (!same)
+        {
+            Fail();
+            Output.Standard.Write($"line {line}: {what}: {actual}, expected {expected}\n");
+            Output.Standard.Flush();
+        }
+        return same;
+    }
+
     /// <summary>The running case counts as skipped, with a reason.</summary>
     public static void Skip(string reason) => s_skipped = reason;
 

@@ -59,7 +59,7 @@ linux_run() {
   (cd "$tree" && find . -mindepth 1 -print0 | cpio --quiet -0 -o -H newc -R 0:0) > "$work/linux.cpio"
   qemu=(qemu-system-x86_64 -accel tcg -cpu max -smp 1 -m "${memory^^}" -nic none -display none -vga none -no-reboot -kernel "$linux_folder/vmlinuz"
     -initrd "$work/linux.cpio" -serial "file:$2" -serial "file:$work/linux.log"
-    -append 'console=ttyS1 quiet mitigations=off nopti transparent_hugepage=madvise vsyscall=xonly panic=-1 no-kvmclock tsc=reliable rdinit=/init')
+    -append 'console=ttyS1 quiet mitigations=off nopti transparent_hugepage=madvise vsyscall=xonly panic=-1 no5lvl rdinit=/init')
   if [ -n "$swap" ]; then
     truncate -s "${swap^^}" "$work/linux.swap"
     "$(PATH=$PATH:/usr/sbin:/sbin command -v mkswap)" -q "$work/linux.swap"

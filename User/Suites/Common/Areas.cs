@@ -59,11 +59,16 @@ internal static unsafe class Areas
         return default;
     }
 
-    private static ReadOnlySpan<byte> ReadMaps()
+    /// <summary>Makes the buffer that looking needs. It is an area too: made before the first look, looking changes nothing.</summary>
+    public static void Prepare()
     {
-        // The buffer is an area too: it is made before the first look, so that looking changes nothing.
         if (s_buffer == 0)
             s_buffer = Linux.Mmap(0, BufferSize, Protection.ReadWrite, Map.SharedAnonymous);
+    }
+
+    private static ReadOnlySpan<byte> ReadMaps()
+    {
+        Prepare();
         int file = Linux.Open("/proc/self/maps"u8, 0);
         int length = 0;
         while (true)
@@ -91,7 +96,7 @@ internal static unsafe class Areas
         return area;
     }
 
-    private static nint Hex(ReadOnlySpan<byte> line, ref int at)
+    public static nint Hex(ReadOnlySpan<byte> line, ref int at)
     {
         nint value = 0;
         while (at < line.Length)

@@ -4,7 +4,7 @@ namespace NanoVm.User.Suites;
 
 /// <summary>The system calls that the suites make, one line each. A negative result is an errno, negated (see <see cref="Errno"/>).</summary>
 /// <remarks>Paths are UTF-8 literals: the compiler puts a zero byte behind each.</remarks>
-internal static unsafe class Linux
+internal static unsafe partial class Linux
 {
     public const int Page = 4096;
 
