@@ -181,6 +181,7 @@ internal static unsafe class SharedMemorySyscalls
             Address = address,
             Length = segment.Bytes,
             Protection = protection,
+            Withheld = (flags & AttachReadOnly) != 0 ? Access.Write : Access.None,
             Flags = MapFlags.Shared | (address.IsZero ? 0 : MapFlags.Fixed),
         };
         if (mm.MmapLock.WriteLockKillable() != Errno.None)

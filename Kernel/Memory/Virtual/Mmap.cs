@@ -57,7 +57,7 @@ internal sealed partial class MmStruct
             return error;
 
         error = request.File is { } file
-            ? CheckFile(file, request.Protection, flags, pageOffset, pages, ref areaFlags)
+            ? CheckFile(file, file.Allowed & ~request.Withheld, request.Protection, flags, pageOffset, pages, ref areaFlags)
             : CheckAnonymous(flags, address, ref pageOffset, ref areaFlags);
         if (error != Errno.None)
             return error;
@@ -114,14 +114,14 @@ internal sealed partial class MmStruct
         }
     }
 
-    private static Errno CheckFile(MappableFile file, Protection protection, MapFlags flags, ulong pageOffset, ulong pages, ref VmFlags areaFlags)
+    private static Errno CheckFile(MappableFile file, Access allowed, Protection protection, MapFlags flags, ulong pageOffset, ulong pages, ref VmFlags areaFlags)
     {
         const ulong mostPages = (ulong)long.MaxValue >> PageSize.Shift;
         if (pages > mostPages || pageOffset > mostPages - pages)
             return Errno.EOVERFLOW;
 
-        bool readable = (file.Allowed & Access.Read) != 0;
-        bool writable = (file.Allowed & Access.Write) != 0;
+        bool readable = (allowed & Access.Read) != 0;
+        bool writable = (allowed & Access.Write) != 0;
         MapFlags type = flags & MapFlags.TypeMask;
         switch (type)
         {
@@ -146,7 +146,7 @@ internal sealed partial class MmStruct
 
         if (!readable)
             return Errno.EACCES;
-        if ((file.Allowed & Access.Execute) == 0)                   // a file system mounted noexec
+        if ((allowed & Access.Execute) == 0)                   // a file system mounted noexec
         {
             if ((areaFlags & VmFlags.Execute) != 0)
                 return Errno.EPERM;

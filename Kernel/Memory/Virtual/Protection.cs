@@ -76,4 +76,7 @@ internal ref struct MmapRequest
 
     /// <summary>Bits that a kernel caller adds to the area (System V memory, special mappings).</summary>
     public VmFlags ExtraFlags;
+
+    /// <summary>What the file allows and this mapping does not: a System V segment attached for reading can never be made writable.</summary>
+    public Core.Access Withheld;
 }
