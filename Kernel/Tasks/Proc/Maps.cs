@@ -100,6 +100,7 @@ internal sealed class SmapsFile(TaskSystem system) : AreaFile(system, "smaps"u8)
         w.Text("KernelPageSize:        4 kB\nMMUPageSize:           4 kB\n"u8);
         SmapsText.Usage(ref w, usage, rollup: false);
         w.Text(area.Mm.System.HugePages.IsEligible(area) ? "THPeligible:    1\n"u8 : "THPeligible:    0\n"u8);
+        SmapsText.Key(ref w, area.Flags);
         SmapsText.Flags(ref w, area.Flags);
     }
 
@@ -111,6 +112,7 @@ internal sealed class SmapsFile(TaskSystem system) : AreaFile(system, "smaps"u8)
         w.Text("KernelPageSize:        4 kB\nMMUPageSize:           4 kB\n"u8);
         SmapsText.Usage(ref w, new AreaUsage(), rollup: false);
         w.Text("THPeligible:    0\n"u8);
+        SmapsText.Key(ref w, VmFlags.Execute);
         SmapsText.Flags(ref w, VmFlags.Execute);
     }
 }

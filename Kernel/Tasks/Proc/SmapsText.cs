@@ -44,6 +44,16 @@ internal static class SmapsText
         Kilobytes(ref w, "Locked:         "u8, usage.PssLocked);
     }
 
+    /// <summary>The area's protection key, where the processor has keys. Linux: <c>arch_pkeys_enabled</c> in <c>show_smap</c>.</summary>
+    public static void Key(ref TextWriter w, VmFlags flags)
+    {
+        if (!ProtectionKeys.Available)
+            return;
+        w.Text("ProtectionKey:  "u8);
+        w.Decimal((ulong)flags.ProtectionKey(), 8);
+        w.Text("\n"u8);
+    }
+
     /// <summary>"VmFlags: rd wr mr mw me ac sd ".</summary>
     public static void Flags(ref TextWriter w, VmFlags flags)
     {
