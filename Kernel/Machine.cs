@@ -63,6 +63,7 @@ internal sealed unsafe class Machine
         Memory = new MemorySystem(Physical, Tables.Root, pagingLevels: Mmu.IsFiveLevel ? 5 : 4);
         PageCache = new PageCache(Physical);
         Memory.PageCache = PageCache;
+        PageCache.System = Memory;
         Memory.Swap = new SwapSystem(Memory, PageCache);
         Reclaim = new PageReclaim(Memory, PageCache, Memory.Swap);
         Physical.Frames.AddReclaimSource(Reclaim);

@@ -13,14 +13,12 @@ internal static unsafe class SharedMemorySyscalls
     private const uint Create = 0x200;
     private const uint Exclusive = 0x400;
     private const uint HugePages = 0x800;
+    private const uint NoReserve = 0x1000;
 
     private const uint AttachReadOnly = 0x1000;
     private const uint AttachRound = 0x2000;
     private const uint AttachRemap = 0x4000;
     private const uint AttachExecute = 0x8000;
-
-    /// <summary>Mode bits that <c>shmctl(IPC_STAT)</c> adds. Linux: <c>SHM_DEST</c>.</summary>
-    private const uint ModeRemoved = 0x200;
 
     private enum Command
     {
@@ -106,15 +104,14 @@ internal static unsafe class SharedMemorySyscalls
 
     private static SysResult Get(Task task, SharedSegments segments, int key, ulong bytes, uint flags)
     {
-        const ulong Most = ulong.MaxValue - (1UL << 24);     // SHMMAX
         SharedSegment? segment = key == 0 ? null : segments.FindKey(key);
         if (segment is null)
         {
             if (key != 0 && (flags & Create) == 0)
                 return Errno.ENOENT;
-            if (bytes == 0 || bytes > Most || (flags & HugePages) != 0)
+            if ((flags & HugePages) != 0)
                 return Errno.EINVAL;
-            if (!segments.Make(task, key, bytes, flags).TryGet(out segment, out Errno error))
+            if (!segments.Make(task, key, bytes, flags, promise: (flags & NoReserve) == 0).TryGet(out segment, out Errno error))
                 return error;
             return segment.Identifier;
         }
@@ -151,7 +148,7 @@ internal static unsafe class SharedMemorySyscalls
         Errno error = Errno.None;
         if (segment is null)
             error = Errno.EINVAL;
-        else if (!MayUse(task, segment, (flags & AttachReadOnly) != 0 ? 0x124u : 0x1B6u))
+        else if (!MayUse(task, segment, ((flags & AttachReadOnly) != 0 ? 0x124u : 0x1B6u) | ((flags & AttachExecute) != 0 ? 0x49u : 0)))
             error = Errno.EACCES;
         if (error == Errno.None)
             segment!.Holders++;
@@ -159,7 +156,7 @@ internal static unsafe class SharedMemorySyscalls
         if (error != Errno.None)
             return error;
 
-        Result<VirtAddr> mapped = Map(task, segment!, address, flags);
+        Result<VirtAddr> mapped = Map(task, segment!, address, isFixed: !a.Address1.IsZero, flags);
         segments.Lock.Lock();
         segment!.Holders--;
         segments.FreeIfUnused(segment);
@@ -167,7 +164,7 @@ internal static unsafe class SharedMemorySyscalls
         return mapped;
     }
 
-    private static Result<VirtAddr> Map(Task task, SharedSegment segment, VirtAddr address, uint flags)
+    private static Result<VirtAddr> Map(Task task, SharedSegment segment, VirtAddr address, bool isFixed, uint flags)
     {
         MmStruct mm = task.Mm!;
         Protection protection = Protection.Read;
@@ -182,7 +179,7 @@ internal static unsafe class SharedMemorySyscalls
             Length = segment.Bytes,
             Protection = protection,
             Withheld = (flags & AttachReadOnly) != 0 ? Access.Write : Access.None,
-            Flags = MapFlags.Shared | (address.IsZero ? 0 : MapFlags.Fixed),
+            Flags = MapFlags.Shared | (isFixed ? MapFlags.Fixed : 0),
         };
         if (mm.MmapLock.WriteLockKillable() != Errno.None)
             return Errno.EINTR;
@@ -267,7 +264,7 @@ internal static unsafe class SharedMemorySyscalls
                 return error;
         }
         segments.Lock.Lock();
-        SharedSegment? segment = command is Command.SlotStat or Command.SlotStatAny ? segments.At(a.Int0) : segments.Find(a.Int0);
+        SharedSegment? segment = command is Command.SlotStat or Command.SlotStatAny ? segments.At(a.Int0 % SharedSegments.SlotsPerSequence) : segments.Find(a.Int0);
         SysResult result = segment is null ? Errno.EINVAL : Control(a.Task, segments, segment, command, ref user);
         segments.Lock.Unlock();
         if (!result.IsError && command is Command.Stat or Command.SlotStat or Command.SlotStatAny)
@@ -292,12 +289,14 @@ internal static unsafe class SharedMemorySyscalls
                 Fill(segment, out user);
                 return segment.Identifier;
             case Command.Lock or Command.Unlock:
-                return IsOwner(task, segment, Capability.IpcLock) ? SysResult.Success : Errno.EPERM;
+                return SetLocked(task, segments, segment, command == Command.Lock);
         }
         if (!IsOwner(task, segment, Capability.SysAdmin))
             return Errno.EPERM;
         if (command == Command.Set)
         {
+            if (user.Uid == uint.MaxValue || user.Gid == uint.MaxValue)
+                return Errno.EINVAL;
             segment.Uid = user.Uid;
             segment.Gid = user.Gid;
             segment.Mode = user.Mode & 0x1FF;
@@ -310,6 +309,36 @@ internal static unsafe class SharedMemorySyscalls
         return SysResult.Success;
     }
 
+    // Linux: shmctl_do_lock, user_shm_lock. The pages stay in memory; they are not brought in.
+    private static SysResult SetLocked(Task task, SharedSegments segments, SharedSegment segment, bool locked)
+    {
+        ulong limit = task.Limits.Soft(Resource.LockedMemory);
+        bool mayAll = task.Credentials.Has(Capability.IpcLock);
+        if (!mayAll && (!IsOwner(task, segment, Capability.IpcLock) || (locked && limit == 0)))
+            return Errno.EPERM;
+        if (locked == segment.IsLocked)
+            return SysResult.Success;
+        uint user = task.Credentials.Uid;
+        if (locked && !mayAll && limit != ResourceLimits.Infinity && PagesLockedBy(segments, user) + segment.Pages > limit >> PageSize.Shift)
+            return Errno.ENOMEM;
+        segment.IsLocked = locked;
+        segment.LockedBy = user;
+        segment.File.Mapping!.IsUnevictable = locked;
+        return SysResult.Success;
+    }
+
+    private static ulong PagesLockedBy(SharedSegments segments, uint user)
+    {
+        ulong pages = 0;
+        for (int slot = 0; slot < segments.SlotCount; slot++)
+        {
+            if (segments.At(slot) is { IsLocked: true } segment && segment.LockedBy == user)
+                pages += segment.Pages;
+        }
+
+        return pages;
+    }
+
     private static void Fill(SharedSegment segment, out UserSegment user)
     {
         user = default;
@@ -318,7 +347,7 @@ internal static unsafe class SharedMemorySyscalls
         user.Gid = segment.Gid;
         user.CreatorUid = segment.CreatorUid;
         user.CreatorGid = segment.CreatorGid;
-        user.Mode = segment.Mode | (segment.IsRemoved ? ModeRemoved : 0);
+        user.Mode = segment.ShownMode;
         user.Sequence = (ushort)(segment.Identifier >> 15);
         user.Bytes = segment.Bytes;
         user.AttachTime = segment.AttachTime;
@@ -331,14 +360,13 @@ internal static unsafe class SharedMemorySyscalls
 
     private static SysResult PutLimits(SharedSegments segments, VirtAddr to)
     {
-        const ulong Most = ulong.MaxValue - (1UL << 24);
         var limits = new UserLimits
         {
-            MaximumBytes = Most,
+            MaximumBytes = segments.MaximumBytes,
             MinimumBytes = 1,
-            MaximumSegments = SharedSegments.Maximum,
-            MaximumPerProcess = SharedSegments.Maximum,
-            MaximumPages = Most,
+            MaximumSegments = segments.Maximum,
+            MaximumPerProcess = segments.Maximum,
+            MaximumPages = segments.MaximumPages,
         };
         Errno error = UserCopy.Put(to, limits);
         return error == Errno.None ? HighestSlot(segments) : error;
@@ -349,11 +377,11 @@ internal static unsafe class SharedMemorySyscalls
         UserUsage usage = default;
         segments.Lock.Lock();
         usage.Segments = segments.Count;
+        usage.TotalPages = segments.TotalPages;
         for (int slot = 0; slot < segments.SlotCount; slot++)
         {
             if (segments.At(slot) is not { } segment)
                 continue;
-            usage.TotalPages += (segment.Bytes + PageSize.Mask) >> PageSize.Shift;
             usage.ResidentPages += segment.File.Mapping!.PageTotal;
             usage.SwappedPages += segment.File.Mapping!.SwappedPages;
         }

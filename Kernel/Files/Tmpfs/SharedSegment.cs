@@ -32,6 +32,15 @@ internal sealed class SharedSegment
     /// <summary>Removed by IPC_RMID: goes with its last attachment.</summary>
     public bool IsRemoved;
 
+    /// <summary>Who locked it into memory (<c>SHM_LOCK</c>), when <see cref="IsLocked"/>: it counts against his limit.</summary>
+    public uint LockedBy;
+    public bool IsLocked;
+
+    /// <summary>The mode with what has become of the segment. Linux: <c>SHM_DEST</c>, <c>SHM_LOCKED</c>.</summary>
+    public uint ShownMode => Mode | (IsRemoved ? 0x200u : 0) | (IsLocked ? 0x400u : 0);
+
+    public ulong Pages => PageCount.FromBytesRoundedUp(Bytes).Value;
+
     /// <summary>Callers that hold the object over a sleep.</summary>
     internal int Holders;
 

@@ -10,10 +10,16 @@ namespace NanoVm.Files.Tmpfs;
 /// <remarks>Linux: <c>ipc_ids</c> of <c>ipc/shm.c</c>. A table by slot that grows; an identifier is slot + 32768 × sequence, so that a stale one is noticed.</remarks>
 internal sealed class SharedSegments
 {
-    /// <summary>Linux: <c>SHMMNI</c>.</summary>
-    public const int Maximum = 4096;
+    /// <summary>Linux: <c>IPCMNI</c>.</summary>
+    public const int SlotsPerSequence = 32768;
 
-    private const int SlotsPerSequence = 32768;
+    /// <summary>Limits that <c>/proc/sys/kernel</c> changes: bytes of one segment, pages of all, segments. Linux: <c>SHMMAX</c>, <c>SHMALL</c>, <c>SHMMNI</c>.</summary>
+    public ulong MaximumBytes = ulong.MaxValue - (1UL << 24);
+    public ulong MaximumPages = ulong.MaxValue - (1UL << 24);
+    public ulong Maximum = 4096;
+
+    /// <summary>Pages of all segments. Linux: <c>shm_tot</c>.</summary>
+    public ulong TotalPages { get; private set; }
 
     private readonly Vfs vfs;
     private readonly ObjectCache<SharedSegment> objects;
@@ -55,10 +61,18 @@ internal sealed class SharedSegments
     }
 
     /// <summary>Makes a segment. Holds <see cref="Lock"/>.</summary>
-    /// <returns>ENOSPC when there are too many, ENOMEM.</returns>
-    public Result<SharedSegment> Make(TaskFiles who, int key, ulong bytes, uint mode)
+    /// <param name="promise">Its memory counts as promised at once (no <c>SHM_NORESERVE</c>).</param>
+    /// <returns>EINVAL for a size that is not allowed, ENOSPC when there are too many or too large ones, ENOMEM.</returns>
+    public Result<SharedSegment> Make(TaskFiles who, int key, ulong bytes, uint mode, bool promise)
     {
-        if (Count >= Maximum)
+        if (bytes == 0 || bytes > MaximumBytes)
+            return Errno.EINVAL;
+        ulong pages = PageCount.FromBytesRoundedUp(bytes).Value;
+        if (TotalPages + pages > MaximumPages)
+            return Errno.ENOSPC;
+        if (bytes > long.MaxValue)
+            return Errno.ENOMEM;                             // more than a file can be
+        if ((ulong)Count >= Maximum)
             return Errno.ENOSPC;
         int slot = FreeSlot();
         if (slot < 0)
@@ -75,7 +89,7 @@ internal sealed class SharedSegments
         text.Text("SYSV"u8);
         text.Hex((uint)key, 8);
         Credentials credentials = who.Credentials;
-        if (!vfs.Shmem.Open(text.Written, bytes, 0x1FF, credentials.EffectiveUid, credentials.EffectiveGid).TryGet(out OpenFile file, out Errno error))
+        if (!vfs.Shmem.Open(text.Written, bytes, 0x1FF, credentials.EffectiveUid, credentials.EffectiveGid, promise).TryGet(out OpenFile file, out Errno error))
         {
             objects.Free(segment);
             return error;
@@ -93,6 +107,7 @@ internal sealed class SharedSegments
         ((TmpfsInode)file.Inode).Segment = segment;
         slots[slot] = segment;
         Count++;
+        TotalPages += pages;
         return segment;
     }
 
@@ -103,6 +118,7 @@ internal sealed class SharedSegments
             return;
         slots[segment.Identifier % SlotsPerSequence] = null;
         Count--;
+        TotalPages -= segment.Pages;
         OpenFile file = segment.File;
         ((TmpfsInode)file.Inode).Segment = null;
         objects.Free(segment);

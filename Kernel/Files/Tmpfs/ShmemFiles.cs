@@ -30,7 +30,9 @@ internal sealed class ShmemFiles
 
     /// <summary>A file of zeros, open for reading and writing, with one reference.</summary>
     /// <param name="name">What <c>maps</c> and /proc/PID/fd show behind the slash, with " (deleted)" after it.</param>
-    public Result<OpenFile> Open(ReadOnlySpan<byte> name, ulong bytes, uint mode, uint uid, uint gid)
+    /// <param name="promise">All of its memory is promised at once; else each page when it comes.</param>
+    /// <returns>EINVAL when it is too large, ENOMEM.</returns>
+    public Result<OpenFile> Open(ReadOnlySpan<byte> name, ulong bytes, uint mode, uint uid, uint gid, bool promise = false)
     {
         if (bytes > superblock.MaximumSize)
             return Errno.EINVAL;
@@ -38,6 +40,12 @@ internal sealed class ShmemFiles
             return error;
         inode.Links = 0;
         inode.Size = bytes;
+        if (promise && inode.Pages!.Promise(PageCount.FromBytesRoundedUp(bytes).Value) != Errno.None)
+        {
+            inode.Put();
+            return Errno.ENOMEM;
+        }
+
         Dentry? entry = Dentry.Allocate(vfs, superblock, mount.Root, name);
         if (entry is null)
         {

@@ -254,7 +254,11 @@ internal sealed class TmpfsInode : Inode
         TmpfsCaches caches = superblock.Caches;
         superblock.InodeFreed();
         if (mapping is not null)
+        {
+            mapping.TakeBackPromise();
             caches.Mappings.Free(mapping);
+        }
+
         if (IsLongLink)
             superblock.ReleaseBlocks(1);
         if (linkText is not null)

@@ -32,7 +32,34 @@ internal sealed class TmpfsMapping : AddressSpace
             Truncate(size);
     }
 
-    protected override Errno ChargePage() => superblock.ReserveBlock();
+    /// <summary>Pages promised in one piece when the file was made; each page of other files is promised when it comes. Linux: <c>VM_NORESERVE</c> not set.</summary>
+    internal ulong PromisedPages;
 
-    protected override void UnchargePage() => superblock.ReleaseBlocks(1);
+    /// <summary>Promises all of a file whose size never changes (a System V segment).</summary>
+    internal Errno Promise(ulong pages)
+    {
+        Errno error = Cache.System is { } system ? system.CommitShared(pages) : Errno.None;
+        if (error == Errno.None)
+            PromisedPages = pages;
+        return error;
+    }
+
+    /// <summary>The last word before the object is freed.</summary>
+    internal void TakeBackPromise() => Cache.System?.Uncommit(PromisedPages);
+
+    protected override Errno ChargePage()
+    {
+        Errno error = superblock.ReserveBlock();
+        if (error != Errno.None || PromisedPages != 0 || Cache.System is not { } system || system.CommitShared(1) == Errno.None)
+            return error;
+        superblock.ReleaseBlocks(1);
+        return Errno.ENOSPC;
+    }
+
+    protected override void UnchargePage()
+    {
+        superblock.ReleaseBlocks(1);
+        if (PromisedPages == 0)
+            Cache.System?.Uncommit(1);
+    }
 }

@@ -15,6 +15,9 @@ internal sealed partial class PageCache
     public readonly FrameLocks Locks;
     public readonly PageTransfers Transfers = new();
 
+    /// <summary>Who keeps the count of what is promised; set at boot. Null in tests that need none.</summary>
+    internal Virtual.MemorySystem? System;
+
     /// <summary>Where pages of shared memory go when memory is short; set at boot, null on a machine without swap (a test's).</summary>
     internal SwapSystem? Swap;
 

@@ -102,7 +102,7 @@ internal sealed class SharedMemory : SharedMemorySource
     public override Result<MappableFile> Create(ulong bytes, bool noReserve)
     {
         ulong pages = PageCount.FromBytesRoundedUp(bytes).Value;
-        if (!noReserve && _system.Commit(TaskMemory.Current.Mm!, pages) is not Errno.None and var refused)
+        if (!noReserve && _system.CommitShared(pages) is not Errno.None and var refused)
             return refused;
 
         SharedMemoryFile? file = _files.Allocate();

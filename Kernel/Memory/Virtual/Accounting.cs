@@ -58,7 +58,12 @@ internal sealed partial class MemorySystem
     /// <summary>Promises <paramref name="pages"/> more pages of private memory to <paramref name="mm"/>.</summary>
     /// <param name="released">Pages already promised that the same operation will give back.</param>
     /// <returns><see cref="Errno.ENOMEM"/> when the policy refuses; nothing is promised then.</returns>
-    internal Errno Commit(MmStruct mm, ulong pages, ulong released = 0)
+    internal Errno Commit(MmStruct mm, ulong pages, ulong released = 0) => Commit(mm.TotalVm, pages, released);
+
+    /// <summary>The same for memory that belongs to a file and not to one address space. Linux: <c>shmem_acct_block</c>.</summary>
+    internal Errno CommitShared(ulong pages) => Commit((PerCpu.Current as TaskMemory)?.Mm?.TotalVm ?? 0, pages, 0);
+
+    private Errno Commit(ulong totalVm, ulong pages, ulong released)
     {
         ulong wanted = CommittedPages + pages;
         if (OvercommitPolicy == OvercommitPolicy.Guess)
@@ -69,10 +74,10 @@ internal sealed partial class MemorySystem
         else if (OvercommitPolicy == OvercommitPolicy.Never)
         {
             ulong allowed = CommitLimit;
-            if (!TaskMemory.Current.HasCapability(TaskMemory.CapSysAdmin))
+            if (PerCpu.Current is TaskMemory task && !task.HasCapability(TaskMemory.CapSysAdmin))
                 allowed = Less(allowed, AdminReserveKilobytes >> (PageSize.Shift - 10));
             ulong reserve = UserReserveKilobytes >> (PageSize.Shift - 10);
-            allowed = Less(allowed, mm.TotalVm / 32 < reserve ? mm.TotalVm / 32 : reserve);
+            allowed = Less(allowed, totalVm / 32 < reserve ? totalVm / 32 : reserve);
             if (wanted - released >= allowed)
                 return Errno.ENOMEM;
         }

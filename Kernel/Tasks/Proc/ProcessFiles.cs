@@ -120,6 +120,9 @@ internal sealed class ProcessFiles
         Add(kernel, "dmesg_restrict"u8, Setting.DmesgRestrict, ReadOnly);
         Add(kernel, "overflowuid"u8, Setting.OverflowUid, ReadOnly);
         Add(kernel, "overflowgid"u8, Setting.OverflowGid, ReadOnly);
+        kernel.Add(proc, new SharedMemorySetting(Io.Vfs.Segments, "shmmax"u8, SharedMemoryLimit.Bytes));
+        kernel.Add(proc, new SharedMemorySetting(Io.Vfs.Segments, "shmall"u8, SharedMemoryLimit.Pages));
+        kernel.Add(proc, new SharedMemorySetting(Io.Vfs.Segments, "shmmni"u8, SharedMemoryLimit.Segments));
         var random = new ProcDirectory("random"u8);
         kernel.Add(proc, random);
         Add(random, "boot_id"u8, Setting.BootId, ReadOnly);

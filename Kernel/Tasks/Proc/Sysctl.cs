@@ -12,23 +12,42 @@ internal static class SysctlNumber
     /// <returns>False: <paramref name="error"/> says why (EFAULT, EINVAL).</returns>
     public static bool Take(ref IovIter from, out long value, out Errno error)
     {
+        bool good = Take(ref from, out ulong magnitude, out bool isNegative, out error) && magnitude <= long.MaxValue;
+        value = isNegative ? -(long)magnitude : (long)magnitude;
+        if (!good && error == Errno.None)
+            error = Errno.EINVAL;
+        return good;
+    }
+
+    /// <summary>The same for a number that has no sign.</summary>
+    public static bool Take(ref IovIter from, out ulong value, out Errno error)
+    {
+        bool good = Take(ref from, out value, out bool isNegative, out error) && !isNegative;
+        if (!good && error == Errno.None)
+            error = Errno.EINVAL;
+        return good;
+    }
+
+    private static bool Take(ref IovIter from, out ulong value, out bool isNegative, out Errno error)
+    {
         value = 0;
+        isNegative = false;
         Span<byte> text = stackalloc byte[32];
         error = from.CopyFromIter(text, out int count);
         if (error != Errno.None)
             return false;
-        error = TryParse(text.Slice(0, count), out value) && from.Remaining == 0 ? Errno.None : Errno.EINVAL;
+        error = TryParse(text.Slice(0, count), out value, out isNegative) && from.Remaining == 0 ? Errno.None : Errno.EINVAL;
         return error == Errno.None;
     }
 
-    private static bool TryParse(ReadOnlySpan<byte> text, out long value)
+    private static bool TryParse(ReadOnlySpan<byte> text, out ulong value, out bool isNegative)
     {
         value = 0;
         int at = 0;
         while (at < text.Length && IsBlank(text[at]))
             at++;
-        bool negative = at < text.Length && text[at] == '-';
-        if (negative)
+        isNegative = at < text.Length && text[at] == '-';
+        if (isNegative)
             at++;
         int digits = 0;
         uint radix = 10;
@@ -45,13 +64,13 @@ internal static class SysctlNumber
             uint digit = c is >= 'a' and <= 'f' ? (uint)(c - 'a' + 10) : text[at] is >= (byte)'0' and <= (byte)'9' ? (uint)(text[at] - '0') : 99;
             if (digit >= radix)
                 break;
-            if (number > ((ulong)long.MaxValue - digit) / radix)
+            if (number > (ulong.MaxValue - digit) / radix)
                 return false;
             number = number * radix + digit;
         }
         while (at < text.Length && (IsBlank(text[at]) || text[at] == 0))
             at++;
-        value = negative ? -(long)number : (long)number;
+        value = number;
         return digits > 0 && at == text.Length;
     }
 
