@@ -28,7 +28,6 @@ internal static unsafe partial class Linux
     public static nint PkeyMprotect(nint address, nint bytes, int protection, int key) => Syscall.Call(329, address, bytes, protection, key);
     public static int PkeyAlloc(int flags, int rights) => (int)Syscall.Call(330, flags, rights);
     public static int PkeyFree(int key) => (int)Syscall.Call(331, key);
-    public static int Ioctl(int file, uint request, void* argument) => (int)Syscall.Call(16, file, (nint)request, (nint)argument);
 
     /// <summary>Sets the soft limit of a resource and tells the one before; the hard limit stays.</summary>
     public static ulong SetSoftLimit(int resource, ulong value)
