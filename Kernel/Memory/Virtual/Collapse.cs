@@ -52,7 +52,7 @@ internal sealed partial class MmStruct
             return error;
 
         // Reserve. The allocation may sleep, and reclaim takes pages away meanwhile; what is copied is looked at afterwards.
-        if (System.Frames.AllocateHuge(AllocationFlags.User, out Pfn first) != Errno.None)
+        if (System.Frames.AllocateHuge(System.HugePages.FlagsFor(area, System.Frames), out Pfn first) != Errno.None)
         {
             System.Statistics.Count(VmCounter.ThpCollapseAllocFailed);
             return Errno.ENOMEM;
