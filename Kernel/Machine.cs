@@ -66,6 +66,7 @@ internal sealed unsafe class Machine
         PageCache.System = Memory;
         Memory.Swap = new SwapSystem(Memory, PageCache);
         Reclaim = new PageReclaim(Memory, PageCache, Memory.Swap);
+        Memory.Reclaim = Reclaim;
         Physical.Frames.AddReclaimSource(Reclaim);
         Memory.HugePages.SetMode(CommandLine.ValueOf(info.CommandLine, "transparent_hugepage"u8));
         if (CommandLine.Has(info.CommandLine, "norandmaps"u8))

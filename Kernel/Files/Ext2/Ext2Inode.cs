@@ -160,7 +160,7 @@ internal sealed partial class Ext2Inode : Inode
         if (offset == 0 || !mapping.FindPage(index).TryGet(out Pfn page, out _))
             return;
         if (superblock.BlockSize < PageSize.Bytes)
-            mapping.CleanMappings(index);
+            Rmap.PageMkclean(mapping.Cache.Frames, page);
         DirectMap.Page(page)[(int)offset..].Clear();
         mapping.Cache.Frames.Put(page);
     }

@@ -114,6 +114,8 @@ internal sealed partial class MmStruct
         {
             ref Physical.PageFrame frame = ref System.Frames[page];
             System.AddFileMapping(ref frame);
+            if ((area.Flags & VmFlags.Locked) != 0)
+                System.LockPage(page);
             if ((frame.Flags & Physical.FrameFlags.SwapBacked) != 0)
                 ShmemPages++;
             else

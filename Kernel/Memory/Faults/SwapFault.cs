@@ -34,6 +34,7 @@ internal sealed partial class MmStruct
         }
 
         fault.IsMajor = hasWaited;
+        System.Statistics.Count(hasWaited ? VmCounter.FaultSwapIn : VmCounter.FaultSwapCache);
         swap.Locks.Lock(page);
         bool enabled = PageTableLock.AcquireRaw();
         ref Pte entry = ref fault.Entry;
@@ -58,10 +59,14 @@ internal sealed partial class MmStruct
             System.AnonymousPages++;
         }
 
+        if ((area.Flags & VmFlags.Locked) != 0)
+            System.LockPage(page);
         AnonymousPages++;
-        var made = new Pte(page, area.PageProtection | PteFlags.SoftDirty);
-        if (alone && (area.Flags & VmFlags.Write) != 0)
-            made = made.With(PteFlags.Writable | PteFlags.Dirty);
+        // Only a write makes it writable: who tracks writes (soft-dirty, a userfault) must see the first one.
+        bool watched = fault.Original.Has(PteFlags.UserfaultWriteProtect);
+        var made = new Pte(page, area.PageProtection | (PteFlags)(fault.Original.Value & (ulong)SwapEntry.Kept));
+        if (alone && fault.IsWrite && (area.Flags & VmFlags.Write) != 0 && !watched)
+            made = made.With(PteFlags.Writable | PteFlags.Dirty | PteFlags.SoftDirty);
         entry = made;
         SwapEntries--;
         PageTableLock.ReleaseRaw(enabled);

@@ -238,7 +238,7 @@ internal sealed partial class MmStruct
             for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
             {
                 Pte entry = walk.Table[i];
-                if (!entry.IsMapped())
+                if (entry.IsNone)
                     continue;
                 // Lifted protection gives no right: the write fault that follows knows whether the page may be written in place.
                 walk.Table[i] = protect

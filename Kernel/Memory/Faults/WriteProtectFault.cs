@@ -101,6 +101,8 @@ internal sealed partial class MmStruct
                 AnonymousPages++;
             }
 
+            if ((area.Flags & VmFlags.Locked) != 0)
+                System.UnlockPage(old);
             System.RemoveMapping(ref frame);
         }
         else

@@ -67,6 +67,17 @@ internal abstract partial class AddressSpace
         _areasLock.ReleaseRaw(enabled);
     }
 
+    /// <summary>Keeps the tree as it is, for a walk from a page to its entries (<see cref="RmapWalk"/>).</summary>
+    /// <returns>Whether interrupts were on, for <see cref="UnlockAreas"/>.</returns>
+    internal bool LockAreas() => _areasLock.AcquireRaw();
+
+    internal void UnlockAreas(bool interruptsWereOn) => _areasLock.ReleaseRaw(interruptsWereOn);
+
+    /// <summary>The first area that covers the page <paramref name="index"/>, and the next one. Between the two above.</summary>
+    internal VmArea? FirstArea(ulong index) => _areas.FirstOverlap(index, index);
+
+    internal static VmArea? NextArea(VmArea area, ulong index) => IntervalTree<VmArea, AreaTraits>.NextOverlap(area, index, index);
+
     private void ValidateAreas()
     {
         bool enabled = _areasLock.AcquireRaw();

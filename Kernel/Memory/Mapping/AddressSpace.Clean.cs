@@ -1,44 +1,11 @@
-using System;
 using NanoVm.Core;
 using NanoVm.Memory.Physical;
-using NanoVm.Memory.Structures;
-using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Memory.Mapping;
 
-/// <summary>Takes the right to write from whoever maps a page, so that the next store is announced.</summary>
+/// <summary>Pages leave the cache that nobody needs, or that the disk is written below.</summary>
 internal abstract partial class AddressSpace
 {
-    /// <summary>Write-protects the page in every shared mapping. Linux: <c>page_mkclean</c>.</summary>
-    /// <remarks>
-    /// The entries stay: reading goes on without a fault, and a store costs one short fault (<c>WpShared</c>) that marks the page dirty. Private
-    /// mappings hold the page read-only anyway. O(log areas + hits).
-    /// </remarks>
-    internal void CleanMappings(ulong index)
-    {
-        if (AreaCount == 0)
-            return;
-        bool enabled = _areasLock.AcquireRaw();
-        for (VmArea? area = _areas.FirstOverlap(index, index); area is not null; area = IntervalTree<VmArea, AreaTraits>.NextOverlap(area, index, index))
-        {
-            if ((area.Flags & VmFlags.Shared) == 0)
-                continue;
-            VirtAddr address = area.Start + ((index - area.PageOffset) << PageSize.Shift);
-            if (!area.Mm.TryFindPte(address, out PageTable<Pte> table))
-                continue;
-            bool inner = area.Mm.PageTableLock.AcquireRaw();
-            ref Pte entry = ref table[Pte.IndexOf(address)];
-            bool changed = entry.IsMapped() && !entry.IsSpecial && (entry.IsWritable || entry.IsDirty);
-            if (changed)
-                entry = entry.WithoutWritable().WithoutDirty();
-            area.Mm.PageTableLock.ReleaseRaw(inner);
-            if (changed)
-                TlbBatch.FlushPage(area.Mm, address);
-        }
-
-        _areasLock.ReleaseRaw(enabled);
-    }
-
     /// <summary>Drops clean pages that nobody maps or holds, from <paramref name="first"/> to <paramref name="last"/>. Linux: <c>invalidate_mapping_pages</c>.</summary>
     /// <returns>How many went.</returns>
     public ulong DropClean(ulong first, ulong last)

@@ -159,9 +159,7 @@ internal abstract partial class AddressSpace
         if (!IsShmem || IsUnevictable || !IsHome(ref frame) || _cache.Swap is not { HasRoom: true } swap)
             return false;
         ulong index = frame.Index;
-        if (frame.MapCount > 0)
-            UnmapMappingRange(index, index, evenPrivateCopies: false);
-        if (frame.MapCount != 0 || frame.ReferenceCount != 2 || !swap.TryAddToSwap(page))
+        if (!Rmap.TryToUnmap(_cache.Frames, page) || frame.ReferenceCount != 2 || !swap.TryAddToSwap(page))
             return false;
 
         // From here on nothing can fail.

@@ -212,8 +212,8 @@ internal abstract partial class AddressSpace
             }
 
             // Write-protected first: a program's next store faults and makes the page dirty again.
-            if (Holds(page, index) && AreaCount > 0)
-                CleanMappings(index);
+            if (Holds(page, index))
+                Rmap.PageMkclean(_cache.Frames, page);
             bool taken = ClearDirty(page, index);
             _cache.Locks.Unlock(page);
             if (taken)

@@ -76,8 +76,7 @@ internal abstract partial class AddressSpace
         ref PageFrame frame = ref _cache.Frames[page];
         if (frame.Has(FrameFlags.UpToDate))
         {
-            if (!frame.Has(FrameFlags.Referenced))
-                frame.SetFlags(FrameFlags.Referenced);
+            _cache.Frames.Lru.MarkAccessed(page);
             return page;
         }
 

@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
 using NanoVm.Core;
+using NanoVm.Core.Sync;
+using NanoVm.Memory.Structures;
 using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Memory.Mapping;
@@ -12,16 +14,28 @@ namespace NanoVm.Memory.Mapping;
 ///   parent's area ──chain──► A ◄──chain── child's area ──chain──► B       pages from before the fork name A,
 ///                                                                         pages that the child made since name B
 /// </code>
-/// Lists guarded by the <see cref="MmStruct.MmapLock"/> of the area's mm and, across mms, by the kernel not being preempted (one processor);
-/// an interval tree and its lock will take the list's place with reclaim.
+/// An area's list of chains is guarded by the <see cref="MmStruct.MmapLock"/> of its mm. The trees of a family of forks are guarded by the lock
+/// of its first AnonVma: an area has a chain to every ancestor of what it has a chain to, so the first one lives longest.
 /// </remarks>
 internal sealed partial class AnonVma
 {
     /// <summary>The one that this one was forked from; null for the first of a family.</summary>
     public AnonVma? Parent;
 
-    /// <summary>All chains to this object.</summary>
-    public AnonVmaChain? Chains;
+    /// <summary>The first of the family; itself when it is that. Never changes. Linux: <c>root</c>.</summary>
+    public AnonVma Root = null!;
+
+    /// <summary>Of a root: guards the trees of the whole family. Outside <see cref="MmStruct.PageTableLock"/>. Linux: <c>rwsem</c>, which sleeps; here nothing under it does.</summary>
+    public SpinLock Lock;
+
+    /// <summary>All chains to this object, by the pages of their areas: whose page 17 may be is found in O(log chains + hits). Linux: <c>rb_root</c>.</summary>
+    private IntervalTree<AnonVmaChain, ChainTraits> _chains;
+
+    /// <summary>The first chain whose area covers the page <paramref name="index"/>. Under the root's lock.</summary>
+    public AnonVmaChain? FirstChain(ulong index) => _chains.FirstOverlap(index, index);
+
+    /// <summary>The next one after <paramref name="chain"/>.</summary>
+    public static AnonVmaChain? NextChain(AnonVmaChain chain, ulong index) => IntervalTree<AnonVmaChain, ChainTraits>.NextOverlap(chain, index, index);
 
     /// <summary>Those forked from it.</summary>
     public int Children;
@@ -38,11 +52,16 @@ internal sealed partial class AnonVma
         if (system.AnonVmaChains.Allocate() is not { } chain)
             return Errno.ENOMEM;
         // A neighbour's is taken when the two could become one area one day (by mprotect): different ones would keep them apart.
-        AnonVma? anonVma = FindMergeable(area) ?? system.AnonVmas.Allocate();
-        if (anonVma is null)
+        AnonVma? anonVma = FindMergeable(area);
+        AnonVma? made = anonVma is null ? Create(system, null) : null;
+        anonVma ??= made;
+        if (anonVma is null || area.AnonVma is not null)
         {
+            // No memory; or another thread of the program was here while we waited for it.
             system.AnonVmaChains.Free(chain);
-            return Errno.ENOMEM;
+            if (made is not null)
+                system.AnonVmas.Free(made);
+            return area.AnonVma is null ? Errno.ENOMEM : Errno.None;
         }
 
         area.AnonVma = anonVma;
@@ -70,7 +89,7 @@ internal sealed partial class AnonVma
             return error;
 
         MemorySystem system = child.Mm.System;
-        AnonVma? own = system.AnonVmas.Allocate();
+        AnonVma? own = Create(system, parent.AnonVma);
         AnonVmaChain? chain = own is null ? null : system.AnonVmaChains.Allocate();
         if (chain is null)
         {
@@ -80,9 +99,8 @@ internal sealed partial class AnonVma
             return Errno.ENOMEM;
         }
 
-        own!.Parent = parent.AnonVma;
         parent.AnonVma.Children++;
-        own.ActiveAreas = 1;
+        own!.ActiveAreas = 1;
         child.AnonVma = own;
         Link(chain, child, own);
         return Errno.None;
@@ -98,11 +116,11 @@ internal sealed partial class AnonVma
             area.AnonVma = null;
         }
 
-        // First all the lists, then the objects: a child's goes on naming its parent until here.
+        // First all the trees, then the objects: a child's goes on naming its parent, and all of them their root, until here.
         for (AnonVmaChain? chain = area.AnonChain; chain is not null; chain = chain.NextOfArea)
         {
             Detach(chain);
-            if (chain.AnonVma.Chains is null && chain.AnonVma.Parent is { } parent)
+            if (chain.AnonVma._chains.IsEmpty && chain.AnonVma.Parent is { } parent)
                 parent.Children--;
         }
 
@@ -112,10 +130,32 @@ internal sealed partial class AnonVma
         {
             AnonVmaChain done = walk;
             walk = done.NextOfArea;
-            if (done.AnonVma.Chains is null)
+            if (done.AnonVma._chains.IsEmpty)
                 system.AnonVmas.Free(done.AnonVma);
             system.AnonVmaChains.Free(done);
         }
+    }
+
+    /// <summary>The area's borders are about to change: it is out of all trees until <see cref="EnterTrees"/>.</summary>
+    public static void LeaveTrees(VmArea area)
+    {
+        for (AnonVmaChain? chain = area.AnonChain; chain is not null; chain = chain.NextOfArea)
+            Detach(chain);
+    }
+
+    /// <summary>Undoes <see cref="LeaveTrees"/>, with the new borders.</summary>
+    public static void EnterTrees(VmArea area)
+    {
+        for (AnonVmaChain? chain = area.AnonChain; chain is not null; chain = chain.NextOfArea)
+            Attach(chain);
+    }
+
+    /// <summary>Panics unless the tree is sound.</summary>
+    public void Validate()
+    {
+        bool enabled = Root.Lock.AcquireRaw();
+        Panic.Unless(_chains.Validate(out ulong count) && count != 0, "a tree of chains is broken"u8);
+        Root.Lock.ReleaseRaw(enabled);
     }
 
     /// <summary>Whether the area's pages all belong to one AnonVma: there are some, and none came by fork. Linux: <c>list_is_singular(&amp;vma-&gt;anon_vma_chain)</c>.</summary>
@@ -138,6 +178,8 @@ internal sealed partial class AnonVma
                     system.AnonVmaChains.Free(undo);
                 }
 
+                if (to.AnonVma is { } taken && !ReferenceEquals(taken, activeBefore))
+                    taken.ActiveAreas--;
                 to.AnonVma = activeBefore;
                 return Errno.ENOMEM;
             }
@@ -145,13 +187,19 @@ internal sealed partial class AnonVma
             Link(copy, to, chain.AnonVma);
             // A parent that has gone left one nobody uses: the grandchild takes it over, so that chains of forks stay short.
             if (reuse && to.AnonVma is null && chain.AnonVma is { ActiveAreas: 0, Children: < 2, Parent: not null })
+            {
                 to.AnonVma = chain.AnonVma;
+                to.AnonVma.ActiveAreas++;           // at once: the next allocation may sleep, and others fork
+            }
         }
 
-        if (!reuse)
+        if (!reuse && !ReferenceEquals(to.AnonVma, from.AnonVma))
+        {
             to.AnonVma = from.AnonVma;
-        if (to.AnonVma is { } active && !ReferenceEquals(active, activeBefore))
-            active.ActiveAreas++;
+            if (from.AnonVma is { } active)
+                active.ActiveAreas++;
+        }
+
         return Errno.None;
     }
 
@@ -169,28 +217,49 @@ internal sealed partial class AnonVma
             && ((low.Flags ^ high.Flags) & ~(VmFlags.AccessMask | VmFlags.SoftDirty)) == 0
             && high.PageOffset == low.PageOffset + low.Pages.Value;
 
+    private static AnonVma? Create(MemorySystem system, AnonVma? parent)
+    {
+        if (system.AnonVmas.Allocate() is not { } made)
+            return null;
+        made.Parent = parent;
+        made.Root = parent is null ? made : parent.Root;
+        return made;
+    }
+
     private static void Link(AnonVmaChain chain, VmArea area, AnonVma anonVma)
     {
         chain.Area = area;
         chain.AnonVma = anonVma;
         chain.NextOfArea = area.AnonChain;
         area.AnonChain = chain;
-        chain.NextOfAnon = anonVma.Chains;
-        if (anonVma.Chains is { } first)
-            first.PreviousOfAnon = chain;
-        anonVma.Chains = chain;
+        Attach(chain);
+    }
+
+    private static void Attach(AnonVmaChain chain)
+    {
+        AnonVma anonVma = chain.AnonVma;
+        bool enabled = anonVma.Root.Lock.AcquireRaw();
+        anonVma._chains.Insert(chain);
+        anonVma.Root.Lock.ReleaseRaw(enabled);
     }
 
     private static void Detach(AnonVmaChain chain)
     {
-        if (chain.PreviousOfAnon is { } previous)
-            previous.NextOfAnon = chain.NextOfAnon;
-        else
-            chain.AnonVma.Chains = chain.NextOfAnon;
-        if (chain.NextOfAnon is { } next)
-            next.PreviousOfAnon = chain.PreviousOfAnon;
-        chain.NextOfAnon = null;
-        chain.PreviousOfAnon = null;
+        AnonVma anonVma = chain.AnonVma;
+        bool enabled = anonVma.Root.Lock.AcquireRaw();
+        anonVma._chains.Remove(chain);
+        anonVma.Root.Lock.ReleaseRaw(enabled);
+    }
+
+    private readonly struct ChainTraits : IIntervalTraits<AnonVmaChain>
+    {
+        public static ref RedBlackLinks<AnonVmaChain> Links(AnonVmaChain node) => ref node.TreeLinks;
+
+        public static ref ulong SubtreeLast(AnonVmaChain node) => ref node.SubtreeLast;
+
+        public static ulong First(AnonVmaChain node) => node.Area.PageOffset;
+
+        public static ulong Last(AnonVmaChain node) => node.Area.PageOffset + node.Area.Pages.Value - 1;
     }
 }
 
@@ -202,7 +271,9 @@ internal sealed partial class AnonVmaChain
     /// <summary>The next chain of the same area. Linux: <c>same_vma</c>.</summary>
     public AnonVmaChain? NextOfArea;
 
-    /// <summary>Neighbours among the chains to the same AnonVma. Linux: the interval tree <c>rb_root</c>.</summary>
-    public AnonVmaChain? NextOfAnon;
-    public AnonVmaChain? PreviousOfAnon;
+    /// <summary>Place in the AnonVma's tree, by the pages of <see cref="Area"/>; kept by <see cref="AnonVma"/> alone.</summary>
+    public RedBlackLinks<AnonVmaChain> TreeLinks;
+
+    /// <summary>The highest page that an area of the subtree covers. Linux: <c>rb_subtree_last</c>.</summary>
+    public ulong SubtreeLast;
 }

@@ -27,11 +27,14 @@ internal enum FrameFlags : uint
     Anonymous = 1 << 7,
     /// <summary>In the page cache of a file: <see cref="PageFrame.Mapping"/> is an <c>AddressSpace</c>.</summary>
     PageCache = 1 << 8,
-    /// <summary>Memory of a tmpfs file or shared anonymous memory: it has no other home but swap.</summary>
+    /// <summary>
+    /// Anonymous memory, a tmpfs file's, or shared anonymous memory: it has no other home but swap. An anonymous page without it is not needed
+    /// any more unless it is written to (<c>MADV_FREE</c>). Changed only while the page is on no list of reclaim.
+    /// </summary>
     SwapBacked = 1 << 9,
     /// <summary>In vmalloc space.</summary>
     Vmalloc = 1 << 10,
-    /// <summary>Not to be reclaimed (mlock).</summary>
+    /// <summary>On the list of those that reclaim leaves alone.</summary>
     Unevictable = 1 << 11,
     /// <summary>In the swap cache.</summary>
     SwapCache = 1 << 12,

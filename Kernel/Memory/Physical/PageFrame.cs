@@ -58,6 +58,9 @@ internal struct PageFrame
     /// <summary>Page table: guards its entries. Linux: <c>ptlock_ptr</c>.</summary>
     public Core.Sync.SpinLock Lock;
 
+    /// <summary>How many entries in locked areas (<c>mlock</c>) map it; while there is one it stays in memory. Linux: <c>mlock_count</c>.</summary>
+    public int MlockCount;
+
     /// <summary>Bit 0 of <see cref="Mapping"/>: anonymous. Linux: <c>PAGE_MAPPING_ANON</c>.</summary>
     public const nuint MappingAnonymous = 1;
 

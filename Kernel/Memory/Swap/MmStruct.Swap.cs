@@ -6,28 +6,44 @@ namespace NanoVm.Memory.Virtual;
 
 internal sealed partial class MmStruct
 {
-    /// <summary>Lets the entry at <paramref name="address"/>, if it maps <paramref name="page"/>, name <paramref name="slot"/> instead.</summary>
-    /// <remarks>Linux: the body of <c>try_to_unmap_one</c>. The page is locked and in the swap cache. Never sleeps.</remarks>
-    internal void SwapOutEntry(VirtAddr address, Pfn page, SwapEntry slot)
+    /// <summary>Takes a page out of one entry, which may be found again: through its slot in swap, or in its file.</summary>
+    /// <remarks>Linux: the body of <c>try_to_unmap_one</c>. Under <see cref="PageTableLock"/>; the page is locked and, when anonymous, in the swap cache.</remarks>
+    internal void TakeEntry(ref Pte entry, VirtAddr address, Pfn page)
     {
-        if (!TryFindPte(address, out PageTable<Pte> table))
-            return;
+        ref PageFrame frame = ref System.Frames[page];
+        Pte old = entry;
         NotePeakRss();
-        bool enabled = PageTableLock.AcquireRaw();
-        ref Pte entry = ref table[Pte.IndexOf(address)];
-        bool mine = AnonymousRmap.IsFor(entry, page);
-        if (mine)
+        if (frame.IsAnonymous)
         {
+            var slot = new SwapEntry(frame.Private);
             System.Swap!.ChangeUses(slot, 1);
-            entry = slot.ToPte();
+            entry = slot.ToPte(old);
             AnonymousPages--;
             SwapEntries++;
-            System.RemoveMapping(ref System.Frames[page]);
+        }
+        else
+        {
+            entry = default;
+            if (old.IsDirty)
+                System.MarkFileFrameDirty(ref frame, page);
+            if ((frame.Flags & FrameFlags.SwapBacked) != 0)
+                ShmemPages--;
+            else
+                FilePages--;
         }
 
-        PageTableLock.ReleaseRaw(enabled);
-        if (!mine)
-            return;
+        System.RemoveMapping(ref frame);
+        TlbBatch.FlushPage(this, address);
+        System.Frames.Put(page);
+    }
+
+    /// <summary>Empties one entry of an anonymous page that nobody needs any more. Under <see cref="PageTableLock"/>; the page is locked.</summary>
+    internal void DropEntry(ref Pte entry, VirtAddr address, Pfn page)
+    {
+        NotePeakRss();
+        entry = default;
+        AnonymousPages--;
+        System.RemoveMapping(ref System.Frames[page]);
         TlbBatch.FlushPage(this, address);
         System.Frames.Put(page);
     }
@@ -37,6 +53,9 @@ internal sealed partial class MemorySystem
 {
     /// <summary>Swap areas; null on a machine that was built without (a test's).</summary>
     public SwapSystem? Swap;
+
+    /// <summary>What frees pages; null on a machine that was built without.</summary>
+    public PageReclaim? Reclaim;
 
     /// <summary>The thread that writes dirty pages; woken early when reclaim finds nothing else. Null without a disk.</summary>
     public KernelThread? FlushThread;

@@ -1,8 +1,6 @@
 using System;
-using System.Runtime.CompilerServices;
 using NanoVm.Core;
 using NanoVm.Core.Sync;
-using NanoVm.Hal;
 using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Physical;
 using NanoVm.Memory.Virtual;
@@ -12,71 +10,75 @@ namespace NanoVm.Memory.Swap;
 /// <summary>Makes frames free: pages of files are dropped, anonymous pages are swapped out.</summary>
 /// <remarks>
 /// Linux: <c>mm/vmscan.c</c>. Called by an allocation that finds too little (direct reclaim) and by <c>kswapd</c>. One at a time: who comes
-/// second waits for the first and tries to allocate again. A page that was used since it joined the inactive list gets a second chance on the
-/// active one.
+/// second waits for the first and, if that one freed something, tries to allocate again. This file says when and how much is looked at;
+/// <c>.Lists</c> moves pages between the lists; <c>.Pages</c> decides about single pages and frees them.
+/// <code>
+///   priority 12   look at 1/4096 of each list     A page that is not freed now joins a list again, so each
+///   priority 11   look at 1/2048                  round looks at others. Rounds end when enough is free.
+///      …                                          At priority 0 all pages are looked at, and once more:
+///   priority 0    look at all, twice              who was kept because it was used once is not kept again.
+/// </code>
+/// While it works the thread may use the reserve of frames: what it needs for a moment (a node of the swap cache) makes more free than it takes.
 /// </remarks>
-internal sealed class PageReclaim : ReclaimSource
+internal sealed partial class PageReclaim : ReclaimSource
 {
     private const int Batch = 32;
+
+    /// <summary>Linux: <c>DEF_PRIORITY</c>.</summary>
+    private const int FirstPriority = 12;
 
     /// <summary>How long reclaim lets the flusher work before it looks again.</summary>
     private const ulong WritebackPatience = 10_000_000;
 
-    [InlineArray(Batch)]
-    private struct Pages
-    {
-        private Pfn _first;
-    }
-
-    [InlineArray(Batch)]
-    private struct Segments
-    {
-        private BlockSegment _first;
-    }
-
     private readonly MemorySystem _memory;
     private readonly FrameAllocator _frames;
+    private readonly LruLists _lru;
     private readonly SwapSystem _swap;
     private readonly FrameLocks _locks;
 
-    /// <summary>Held while reclaiming; outside all spin locks, inside any mm's lock.</summary>
+    /// <summary>Held while reclaiming, and guards all below; outside all spin locks, inside any mm's lock. Page locks are only tried inside it.</summary>
     private Mutex _one;
+
+    /// <summary>It is kswapd that holds it.</summary>
+    private bool _isBackground;
+
+    /// <summary>The last look found pages that are being written, or wait for it, or are in somebody's hands.</summary>
+    private bool _sawBusy;
+
+    /// <summary>Pages freed since boot.</summary>
+    private ulong _stolen;
 
     /// <summary>kswapd sleeps here.</summary>
     private WaitQueue _low;
     private bool _isLow;
 
-    /// <summary>The last look found pages that are being written, or wait for it, or are in somebody's hands.</summary>
-    private bool _sawBusy;
-
-    /// <summary>Pages looked at and pages freed. <c>pgscan</c>, <c>pgsteal</c>.</summary>
-    public ulong Scanned, Stolen;
+    /// <summary>How much anonymous pages are chosen before pages of files: 0 to 200. Linux: <c>vm.swappiness</c>.</summary>
+    public int Swappiness = 60;
 
     public PageReclaim(MemorySystem memory, PageCache cache, SwapSystem swap)
     {
         _memory = memory;
         _frames = memory.Frames;
+        _lru = memory.Frames.Lru;
         _swap = swap;
         _locks = cache.Locks;
     }
+
+    private VmStat Statistics => _memory.Statistics;
 
     /// <inheritdoc/>
     public override PageCount Reclaim(PageCount wanted)
     {
         // Under a spin lock nobody may sleep, before the first thread nobody can; and reclaim does not reclaim for itself.
-        if (!Interrupts.AreEnabled || PerCpu.CurrentOrNull is not { MayUseReserve: false } self)
+        if (!Interrupts.AreEnabled || PerCpu.CurrentOrNull is not { MayUseReserve: false })
             return PageCount.Zero;
-        ulong before = Stolen;
-        _one.Lock();
-        ulong freed = Stolen - before;                  // by the one we waited for
+        Statistics.Count(VmCounter.AllocationStalls);
+        ulong before = _stolen;
+        Enter(background: false);
+        ulong freed = _stolen - before;                 // by the one we waited for
         if (freed == 0)
-        {
-            self.MayUseReserve = true;
             freed = Shrink(Math.Max(wanted.Value, Batch));
-            self.MayUseReserve = false;
-        }
-
-        _one.Unlock();
+        Leave();
         return new PageCount(freed);
     }
 
@@ -99,21 +101,21 @@ internal sealed class PageReclaim : ReclaimSource
         _low.WakeAll();
     }
 
-    /// <summary>kswapd: waits until memory is low, then frees until it is not.</summary>
+    /// <summary>kswapd: waits until memory is low, then frees until it is not. Linux: <c>kswapd</c>, <c>balance_pgdat</c>.</summary>
     public void RunKswapd(KernelThread self)
     {
-        self.MayUseReserve = true;
         while (true)
         {
             _low.PrepareToWait(self.WaitNode, ThreadState.Interruptible);
             if (!_isLow)
                 PerCpu.Scheduler.Schedule();
             _low.FinishWait(self.WaitNode);
+            Statistics.Count(VmCounter.KswapdRuns);
             while (IsBelowHigh())
             {
-                _one.Lock();
+                Enter(background: true);
                 ulong freed = Shrink(Batch);
-                _one.Unlock();
+                Leave();
                 if (freed == 0 && !_sawBusy)
                     break;
                 if (freed == 0)
@@ -123,6 +125,19 @@ internal sealed class PageReclaim : ReclaimSource
 
             _isLow = false;
         }
+    }
+
+    private void Enter(bool background)
+    {
+        _one.Lock();
+        _isBackground = background;
+        PerCpu.Current.MayUseReserve = true;
+    }
+
+    private void Leave()
+    {
+        PerCpu.Current.MayUseReserve = false;
+        _one.Unlock();
     }
 
     private void WaitForWriteback()
@@ -144,219 +159,80 @@ internal sealed class PageReclaim : ReclaimSource
         return false;
     }
 
-    /// <summary>Looks at pages until enough are free or all have been seen twice.</summary>
+    /// <summary>Frees <paramref name="wanted"/> pages, or what can be freed. Linux: <c>do_try_to_free_pages</c>.</summary>
     private ulong Shrink(ulong wanted)
     {
         _sawBusy = false;
-        LruLists lru = _frames.Lru;
         ulong freed = 0;
-        ulong budget = 2 * (lru.Count(LruKind.InactiveAnonymous).Value + lru.Count(LruKind.ActiveAnonymous).Value
-            + lru.Count(LruKind.InactiveFile).Value + lru.Count(LruKind.ActiveFile).Value) + Batch;
-        while (freed < wanted && budget > 0)
-        {
-            Refill(LruKind.ActiveFile, LruKind.InactiveFile);
-            Refill(LruKind.ActiveAnonymous, LruKind.InactiveAnonymous);
-            ulong before = Scanned;
-            freed += ShrinkFiles();
-            if (freed < wanted && _swap.HasRoom)
-                freed += ShrinkAnonymous();
-            ulong seen = Scanned - before;
-            if (seen == 0)
-                break;
-            budget -= Math.Min(budget, seen);
-        }
-
-        Stolen += freed;
+        for (int priority = FirstPriority; priority >= 0 && freed < wanted; priority--)
+            freed += ShrinkLists(priority, wanted - freed);
+        if (freed == 0)
+            freed = ShrinkLists(0, wanted);
         return freed;
     }
 
-    /// <summary>Keeps the inactive list as long as the active one: its oldest pages lose their place.</summary>
-    private void Refill(LruKind active, LruKind inactive)
+    /// <summary>One round over all lists. Linux: <c>shrink_lruvec</c>.</summary>
+    private ulong ShrinkLists(int priority, ulong wanted)
     {
-        LruLists lru = _frames.Lru;
-        for (int i = 0; i < Batch && lru.Count(inactive).Value < lru.Count(active).Value; i++)
-        {
-            if (!lru.TryTakeLast(active, out Pfn pfn))
-                return;
-            lru.Add(pfn, inactive);
-        }
-    }
+        ChooseShares(out ulong anonymousShare, out ulong fileShare);
+        ulong shares = anonymousShare + fileShare;
+        ulong activeAnonymous = Portion(LruKind.ActiveAnonymous, anonymousShare);
+        ulong inactiveAnonymous = Portion(LruKind.InactiveAnonymous, anonymousShare);
+        ulong activeFile = Portion(LruKind.ActiveFile, fileShare);
+        ulong inactiveFile = Portion(LruKind.InactiveFile, fileShare);
 
-    // ---- pages of files -----------------------------------------------------------------------------------------------------------
-
-    private ulong ShrinkFiles()
-    {
         ulong freed = 0;
-        for (int i = 0; i < Batch; i++)
+        while ((inactiveAnonymous | activeFile | inactiveFile) != 0 && freed < wanted)
         {
-            if (!_frames.Lru.TryTakeLast(LruKind.InactiveFile, out Pfn pfn))
-                break;
-            Scanned++;
-            if (!_frames.TryGet(pfn))
-                continue;
-            ref PageFrame frame = ref _frames[pfn];
-            if (!_locks.TryLock(pfn))
-            {
-                _sawBusy = true;
-                _frames.Lru.Add(pfn, LruKind.ActiveFile);
-                _frames.Put(pfn);
-                continue;
-            }
-
-            AddressSpace? mapping = FrameMapping.AddressSpaceOf(frame);
-            if (mapping is not null)
-            {
-                bool used = frame.TestAndClear(FrameFlags.Referenced) | (frame.MapCount > 0 && mapping.WasReferenced(pfn));
-                if (used)
-                    _frames.Lru.Add(pfn, LruKind.ActiveFile);
-                else if (mapping.TryRelease(pfn))
-                    freed++;
-                else
-                {
-                    _sawBusy |= frame.HasAny(FrameFlags.Dirty | FrameFlags.Writeback);
-                    _frames.Lru.Add(pfn, LruKind.ActiveFile);
-                }
-
-            }
-
-            _locks.Unlock(pfn);
-            _frames.Put(pfn);
+            freed += ShrinkInactive(LruKind.InactiveAnonymous, Next(ref inactiveAnonymous));
+            ShrinkActiveIfLow(LruKind.ActiveAnonymous, LruKind.InactiveAnonymous, Next(ref activeAnonymous));
+            freed += ShrinkInactive(LruKind.InactiveFile, Next(ref inactiveFile));
+            ShrinkActiveIfLow(LruKind.ActiveFile, LruKind.InactiveFile, Next(ref activeFile));
         }
 
+        // Also without need, so that pages age while there is time to see who is used.
+        if (anonymousShare != 0)
+            ShrinkActiveIfLow(LruKind.ActiveAnonymous, LruKind.InactiveAnonymous, Batch);
         return freed;
-    }
 
-    // ---- anonymous pages ------------------------------------------------------------------------------------------------------------
-
-    private ulong ShrinkAnonymous()
-    {
-        Pages pages = default;
-        int count = 0;
-        for (int i = 0; i < Batch; i++)
+        ulong Portion(LruKind kind, ulong share)
         {
-            if (!_frames.Lru.TryTakeLast(LruKind.InactiveAnonymous, out Pfn pfn))
-                break;
-            Scanned++;
-            if (_frames[pfn].Has(FrameFlags.Huge))
-            {
-                ShrinkHuge(pfn);
-                continue;
-            }
-
-            if (!_frames.TryGet(pfn))
-                continue;
-            if (!_locks.TryLock(pfn))
-            {
-                _sawBusy = true;
-            }
-            else
-            {
-                if (TryPrepare(pfn))
-                {
-                    pages[count++] = pfn;
-                    continue;
-                }
-
-                _locks.Unlock(pfn);
-            }
-
-            _frames.Lru.Add(pfn, LruKind.ActiveAnonymous);
-            _frames.Put(pfn);
+            ulong pages = _lru.Count(kind).Value >> priority;
+            // At the end nothing is spared; before, each kind pays as it is worth.
+            return share == 0 ? 0 : priority == 0 ? pages : pages * share / shares;
         }
 
-        Write(pages, count);
-        return Free(pages, count);
+        static ulong Next(ref ulong left)
+        {
+            ulong now = Math.Min(left, Batch);
+            left -= now;
+            return now;
+        }
     }
 
-    /// <summary>A huge page was taken off its list: back when it was used lately, else as 512 small ones, which are looked at one by one.</summary>
-    private void ShrinkHuge(Pfn first)
+    /// <summary>How much to look at anonymous pages and at pages of files, as numbers to be compared. Linux: <c>get_scan_count</c>.</summary>
+    /// <remarks>By <see cref="Swappiness"/>, and by what the last looks cost: a list whose pages keep being used, or must be written, is looked at less.</remarks>
+    private void ChooseShares(out ulong anonymous, out ulong file)
     {
-        if (AnonymousRmap.WasHugeReferenced(_memory, first))
+        // Pages whose slot has their content already can go even when no slot is free.
+        bool maySwap = _swap.HasRoom || _swap.CachedPages.Value != 0;
+        ulong files = _lru.Count(LruKind.InactiveFile).Value + _lru.Count(LruKind.ActiveFile).Value;
+        anonymous = 0;
+        file = 1;
+        if (!maySwap)
+            return;
+        if (Swappiness == 0 && files > _frames.ReservedFrames.Value)
+            return;
+        if (files + _frames.FreeFrames.Value <= _frames.ReservedFrames.Value)
         {
-            _frames.Lru.Add(first, LruKind.ActiveAnonymous);
+            // The few pages of files are those that run just now.
+            anonymous = 1;
+            file = _lru.Count(LruKind.InactiveAnonymous).Value == 0 ? 1UL : 0;
             return;
         }
 
-        AnonymousRmap.SplitHuge(_memory, first);
-        if (_frames[first].Has(FrameFlags.Huge))
-            _frames.Lru.Add(first, LruKind.ActiveAnonymous);         // an entry that cannot be found just now: its area is on the move
-    }
-
-    /// <summary>Takes the page out of all address spaces, if it was not used lately and there is a slot for it.</summary>
-    private bool TryPrepare(Pfn pfn)
-    {
-        ref PageFrame frame = ref _frames[pfn];
-        if (FrameMapping.AddressSpaceOf(frame) is { } shared)
-            return !frame.TestAndClear(FrameFlags.Referenced) && !(frame.MapCount > 0 && shared.WasReferenced(pfn)) && shared.TrySwapOut(pfn);
-        bool cached = frame.Has(FrameFlags.SwapCache);
-        if (frame.MapCount > 0 && ((frame.Mapping & PageFrame.MappingAnonymous) == 0 || AnonymousRmap.WasReferenced(_memory, pfn)))
-            return false;
-        if (!cached && (frame.MapCount == 0 || !_swap.TryAddToSwap(pfn)))
-            return false;
-        if (frame.MapCount > 0)
-            AnonymousRmap.Unmap(_memory, pfn, new SwapEntry(frame.Private));
-        if (frame.MapCount == 0)
-            return true;
-        _swap.TryFreeCached(pfn, lockedByCaller: true);
-        return false;
-    }
-
-    /// <summary>Writes those that the disk does not have yet, neighbours in one transfer.</summary>
-    private void Write(Pages pages, int count)
-    {
-        Segments segments = default;
-        int at = 0;
-        while (at < count)
-        {
-            if (!_frames[pages[at]].HasAny(FrameFlags.Dirty))
-            {
-                at++;
-                continue;
-            }
-
-            int first = at, run = 0;
-            var start = new SwapEntry(_frames[pages[first]].Private);
-            while (at < count)
-            {
-                ref PageFrame frame = ref _frames[pages[at]];
-                var entry = new SwapEntry(frame.Private);
-                if (!frame.HasAny(FrameFlags.Dirty) || entry.Area != start.Area || entry.Slot != start.Slot + (ulong)run)
-                    break;
-                segments[run++] = new BlockSegment(pages[at].Address, (uint)PageSize.Bytes);
-                at++;
-            }
-
-            Errno error = _swap.AreaOf(start).Write(start.Slot, ((ReadOnlySpan<BlockSegment>)segments)[..run]);
-            _swap.PagesOut += (ulong)run;
-            if (error != Errno.None)
-                continue;                               // still marked as not on the disk: they stay
-            for (int i = first; i < at; i++)
-                _frames[pages[i]].ClearFlags(FrameFlags.Dirty);
-        }
-    }
-
-    private ulong Free(Pages pages, int count)
-    {
-        ulong freed = 0;
-        for (int i = 0; i < count; i++)
-        {
-            Pfn pfn = pages[i];
-            ref PageFrame frame = ref _frames[pfn];
-            bool gone = _swap.TryFreeCached(pfn, lockedByCaller: true);
-            if (!gone && frame.MapCount == 0 && frame.ReferenceCount == 2 && !frame.HasAny(FrameFlags.Dirty))
-            {
-                _swap.RemoveFromCache(pfn);
-                gone = true;
-            }
-
-            if (gone && frame.ReferenceCount == 1)
-                freed++;
-            else
-                _frames.Lru.Add(pfn, LruKind.ActiveAnonymous);
-            _locks.Unlock(pfn);
-            _frames.Put(pfn);
-        }
-
-        return freed;
+        ulong cost = _anonymousCost + _fileCost;
+        anonymous = (ulong)Swappiness * (cost + 1) / (cost + _anonymousCost + 1) + 1;
+        file = (ulong)(200 - Swappiness) * (cost + 1) / (cost + _fileCost + 1) + 1;
     }
 }

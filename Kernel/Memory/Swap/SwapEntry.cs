@@ -5,7 +5,7 @@ namespace NanoVm.Memory.Swap;
 /// <summary>Where a page is in swap, as a page-table entry keeps it.</summary>
 /// <remarks>
 /// Linux: <c>swp_entry_t</c>. Bits 0 (present) and 8 (PROT_NONE) are clear; bits 2 to 6 are the area, bits 12 up the slot. Slot 0 is the
-/// header, so an entry is never zero.
+/// header, so an entry is never zero. Bits 9 and 11 of the entry are as in one that is present: soft-dirty, and watched for writes.
 /// </remarks>
 internal readonly struct SwapEntry(ulong value)
 {
@@ -17,7 +17,10 @@ internal readonly struct SwapEntry(ulong value)
     {
     }
 
-    public SwapEntry(Pte entry) : this(entry.Value & ~(ulong)PteFlags.SoftDirty)
+    /// <summary>What a page-table entry keeps over a stay in swap.</summary>
+    public const PteFlags Kept = PteFlags.SoftDirty | PteFlags.UserfaultWriteProtect;
+
+    public SwapEntry(Pte entry) : this(entry.Value & ~(ulong)Kept)
     {
     }
 
@@ -25,5 +28,6 @@ internal readonly struct SwapEntry(ulong value)
 
     public ulong Slot => Value >> PageSize.Shift;
 
-    public Pte ToPte() => new(Value);
+    /// <summary>The entry that takes the place of <paramref name="mapped"/>.</summary>
+    public Pte ToPte(Pte mapped) => new(Value | (mapped.Value & (ulong)Kept));
 }

@@ -79,18 +79,40 @@ internal sealed partial class MmStruct
         InvalidateVmaCaches();
     }
 
-    /// <summary>Moves an area's borders inside its own free room. Its file's tree must not hold it meanwhile.</summary>
+    /// <summary>Moves an area's borders inside its own free room; the trees that know it by its pages learn of it.</summary>
     internal void SetBounds(VmArea area, VirtAddr start, VirtAddr end, ulong pageOffset)
     {
         if (start > area.Start)
             SplitHugeAt(start);
         if (end < area.End)
             SplitHugeAt(end);
+        LeaveReverseTrees(area);
+        ChangeBounds(area, start, end, pageOffset);
+        EnterReverseTrees(area);
+    }
+
+    private void ChangeBounds(VmArea area, VirtAddr start, VirtAddr end, ulong pageOffset)
+    {
         area.Start = start;
         area.End = end;
         area.PageOffset = pageOffset;
         Areas.Resized(area);
         InvalidateVmaCaches();
+    }
+
+    /// <summary>Takes an area out of the interval trees of its file and of its anonymous pages: its borders are about to change.</summary>
+    /// <remarks>Linux: <c>vma_interval_tree_remove</c>, <c>anon_vma_interval_tree_pre_update_vma</c>. Nobody sleeps until <see cref="EnterReverseTrees"/>.</remarks>
+    private static void LeaveReverseTrees(VmArea area)
+    {
+        UnlinkFromFile(area);
+        AnonVma.LeaveTrees(area);
+    }
+
+    /// <summary>Undoes <see cref="LeaveReverseTrees"/>, with the new borders.</summary>
+    private static void EnterReverseTrees(VmArea area)
+    {
+        LinkToFile(area);
+        AnonVma.EnterTrees(area);
     }
 
     /// <summary>The file finds its areas when it is truncated or its pages are written back. Linux: <c>vma_link_file</c>.</summary>
@@ -130,19 +152,16 @@ internal sealed partial class MmStruct
             return refused;
         if (DuplicateArea(this, area) is not { } upper)
             return Errno.ENOMEM;
+        upper.Start = at;
+        upper.PageOffset = area.PageIndexOf(at);
         if (AnonVma.Clone(upper, area) != Errno.None)
         {
             FreeArea(upper, opened: false);
             return Errno.ENOMEM;
         }
 
-        upper.Start = at;
-        upper.PageOffset = area.PageIndexOf(at);
         upper.Operations?.Open(upper);
-
-        UnlinkFromFile(area);
         SetBounds(area, area.Start, at, area.PageOffset);
-        LinkToFile(area);
         LinkArea(upper);
         System.Statistics.Count(VmCounter.VmaSplits);
         return upper;

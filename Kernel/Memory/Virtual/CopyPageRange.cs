@@ -58,7 +58,7 @@ internal sealed partial class MmStruct
             if (!entry.IsMapped())
             {
                 System.DuplicateSwapEntry(child, entry);
-                target[i] = entry;
+                target[i] = entry.Without(PteFlags.UserfaultWriteProtect);
                 continue;
             }
 

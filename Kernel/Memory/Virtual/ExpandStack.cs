@@ -45,12 +45,14 @@ internal sealed partial class MmStruct
         if (error != Errno.None)
             return error;
 
+        LeaveReverseTrees(area);
         bool enabled = PageTableLock.AcquireRaw();
         if ((area.Flags & VmFlags.Locked) != 0)
             LockedVm += pages;
         AccountVm(area.Flags, (long)pages);
-        SetBounds(area, start, area.End, area.PageOffset - pages);
+        ChangeBounds(area, start, area.End, area.PageOffset - pages);
         PageTableLock.ReleaseRaw(enabled);
+        EnterReverseTrees(area);
         System.Statistics.Count(VmCounter.StackExpansions);
         return Errno.None;
     }

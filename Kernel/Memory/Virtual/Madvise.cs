@@ -223,14 +223,15 @@ internal sealed partial class MmStruct
                     return Errno.EINVAL;
                 FreeLazily(part);
                 return Errno.None;
+            case MemoryAdvice.Cold or MemoryAdvice.PageOut:
+                return CoolPages(area, part, advice == MemoryAdvice.PageOut);
             case MemoryAdvice.Remove:
                 return RemovePages(area, part);
             case MemoryAdvice.WillNeed:
                 WillNeed(area, part);
                 return Errno.None;
             default:
-                // COLD and PAGEOUT are hints to reclaim; what they refuse, they refuse without it too.
-                return (area.Flags & (VmFlags.PfnMap | VmFlags.Locked)) != 0 ? Errno.EINVAL : Errno.None;
+                return Errno.EINVAL;
         }
     }
 
@@ -239,45 +240,6 @@ internal sealed partial class MmStruct
     {
         var batch = new TlbBatch(this);
         UnmapPages(area, range, ref batch);
-        batch.Finish();
-    }
-
-    /// <summary>
-    /// The content is not needed any more, but may stay as long as nobody needs the frames: clean entries tell reclaim so, and a write before that
-    /// makes the page dirty and kept. Linux: <c>madvise_free_pte_range</c>.
-    /// </summary>
-    private void FreeLazily(PageRange range)
-    {
-        var batch = new TlbBatch(this);
-        var walk = new PteTableWalk(this, range);
-        while (walk.MoveNext())
-        {
-            bool enabled = PageTableLock.AcquireRaw();
-            if (walk.IsHuge)
-            {
-                ref Pmd huge = ref walk.Huge.Entry;
-                if (!huge.Has(PteFlags.Special) && System.Frames[huge.Pfn].UseCount == 1)
-                {
-                    huge = huge.Without(PteFlags.Accessed | PteFlags.Dirty);
-                    batch.NoteChange(walk.Start);
-                }
-
-                PageTableLock.ReleaseRaw(enabled);
-                continue;
-            }
-
-            for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
-            {
-                Pte entry = walk.Table[i];
-                if (!entry.IsMapped() || entry.IsSpecial || System.Frames[entry.Pfn].MapCount != 1)
-                    continue;
-                walk.Table[i] = entry.Without(PteFlags.Accessed | PteFlags.Dirty);
-                batch.NoteChange(walk.AddressOf(i));
-            }
-
-            PageTableLock.ReleaseRaw(enabled);
-        }
-
         batch.Finish();
     }
 

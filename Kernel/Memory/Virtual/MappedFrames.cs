@@ -18,7 +18,32 @@ internal sealed partial class MemorySystem
         frame.SetAnonymous(area.AnonVma, area.PageIndexOf(address));
         frame.MapCount = 1;
         AnonymousPages++;
+        if ((area.Flags & VmFlags.Locked) != 0)
+            LockPage(pfn);
         Frames.Lru.Add(pfn, LruKind.InactiveAnonymous);
+    }
+
+    /// <summary>An entry in a locked area maps the page: reclaim leaves it alone from now on. Linux: <c>mlock_page</c>.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    internal void LockPage(Pfn pfn)
+    {
+        if (Frames[pfn].MlockCount++ != 0)
+            return;
+        MlockedPages++;
+        Statistics.Count(VmCounter.UnevictableMlocked);
+        Frames.Lru.Move(pfn, LruKind.Unevictable);
+    }
+
+    /// <summary>One such entry has gone, or its area is locked no more. Linux: <c>munlock_page</c>.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    internal void UnlockPage(Pfn pfn)
+    {
+        ref PageFrame frame = ref Frames[pfn];
+        if (frame.MlockCount == 0 || --frame.MlockCount != 0)
+            return;
+        MlockedPages--;
+        Statistics.Count(VmCounter.UnevictableMunlocked);
+        Frames.Lru.Move(pfn, (frame.Flags & FrameFlags.SwapBacked) != 0 ? LruKind.InactiveAnonymous : LruKind.InactiveFile);
     }
 
     /// <summary>A frame gets one more mapping of the kind that it has already (<c>fork</c>).</summary>

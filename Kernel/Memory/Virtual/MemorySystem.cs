@@ -100,6 +100,9 @@ internal sealed partial class MemorySystem
     /// <summary>File pages mapped in at least one address space, for <c>Mapped</c>.</summary>
     public ulong FileMappedPages;
 
+    /// <summary>Pages that are mapped in locked areas, for <c>Mlocked</c>.</summary>
+    public ulong MlockedPages;
+
     /// <summary>Pages of swap, for the commit limit; zero until swap is there.</summary>
     public ulong SwapPages;
     public ulong FreeSwapPages;

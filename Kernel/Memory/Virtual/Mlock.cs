@@ -162,11 +162,36 @@ internal sealed partial class MmStruct
 
         previous = covering;
         ulong pages = part.Count.Value;
-        if ((flags & VmFlags.Locked) == 0)
-            LockedVm -= (old & VmFlags.Locked) != 0 ? pages : 0;
-        else if ((old & VmFlags.Locked) == 0)
-            LockedVm += pages;
+        bool locks = (flags & VmFlags.Locked) != 0;
+        if (locks == ((old & VmFlags.Locked) != 0))
+            return Errno.None;
+        LockedVm = locks ? LockedVm + pages : LockedVm - pages;
+        LockPresentPages(part, locks);
         return Errno.None;
+    }
+
+    /// <summary>Tells the pages that are there that they may not go, or may again. Linux: <c>mlock_vma_pages_range</c>.</summary>
+    private void LockPresentPages(PageRange range, bool locks)
+    {
+        var walk = new PteTableWalk(this, range);
+        while (walk.MoveNext())
+        {
+            if (walk.IsHuge)
+                continue;                       // looked at as a whole, and then its area says that it is locked
+            bool enabled = PageTableLock.AcquireRaw();
+            for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
+            {
+                Pte entry = walk.Table[i];
+                if (!entry.IsMapped() || entry.IsSpecial)
+                    continue;
+                if (locks)
+                    System.LockPage(entry.Pfn);
+                else
+                    System.UnlockPage(entry.Pfn);
+            }
+
+            PageTableLock.ReleaseRaw(enabled);
+        }
     }
 
     private ulong CountLocked(VirtAddr start, ulong bytes)

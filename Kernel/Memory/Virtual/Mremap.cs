@@ -190,9 +190,7 @@ internal sealed partial class MmStruct
         if (VmaMerge(area, range, wanted) is null)
         {
             // The area itself may be of a kind that never merges, with room behind it all the same.
-            UnlinkFromFile(area);
             SetBounds(area, area.Start, range.End, area.PageOffset);
-            LinkToFile(area);
         }
 
         AccountVm(flags, (long)pages);
@@ -251,6 +249,7 @@ internal sealed partial class MmStruct
                 LockedVm -= left.Pages.Value;
                 LockedVm += newPages;
                 left.Flags &= ~VmFlags.LockedMask;
+                LockPresentPages(left.Range, locks: false);
             }
 
             if (left.Range == source && left.AnonChain is not null)
@@ -290,15 +289,15 @@ internal sealed partial class MmStruct
 
         if (DuplicateArea(this, area) is not { } made)
             return Errno.ENOMEM;
+        made.Start = target.Start;
+        made.End = target.End;
+        made.PageOffset = wanted.PageOffset;
         if (AnonVma.Clone(made, area) != Errno.None)
         {
             FreeArea(made, opened: false);
             return Errno.ENOMEM;
         }
 
-        made.Start = target.Start;
-        made.End = target.End;
-        made.PageOffset = wanted.PageOffset;
         // Who watches the old place does not know of the new one.
         made.Flags &= ~VmFlags.UserfaultMask;
         ReplaceUserfault(made, null);

@@ -60,14 +60,14 @@ internal sealed partial class MmStruct
                 return refusedAbove;
             if (DuplicateArea(this, first) is not { } rest)
                 return Errno.ENOMEM;
+            rest.Start = range.End;
+            rest.PageOffset = first.PageIndexOf(range.End);
             if (AnonVma.Clone(rest, first) != Errno.None)
             {
                 FreeArea(rest, opened: false);
                 return Errno.ENOMEM;
             }
 
-            rest.Start = range.End;
-            rest.PageOffset = first.PageIndexOf(range.End);
             upperRest = rest;
             return Errno.None;
         }
@@ -140,12 +140,10 @@ internal sealed partial class MmStruct
 
     private void CutPart(VmArea area, PageRange part, VmArea? upperRest)
     {
-        UnlinkFromFile(area);
         if (part.Start > area.Start)
         {
             // The lower rest keeps the object; the middle case hands the upper one to the reserved area.
             SetBounds(area, area.Start, part.Start, area.PageOffset);
-            LinkToFile(area);
             if (upperRest is not null)
             {
                 upperRest.Operations?.Open(upperRest);
@@ -157,7 +155,6 @@ internal sealed partial class MmStruct
         {
             ulong offset = area.PageIndexOf(part.End);
             SetBounds(area, part.End, area.End, offset);
-            LinkToFile(area);
         }
     }
 }

@@ -39,7 +39,7 @@ internal sealed partial class MmStruct
                 else if (entry.IsSpecial)
                     batch.NoteChange(address);          // the zero page, device memory: nobody counts them
                 else
-                    RemoveMappedPage(entry, address, ref batch);
+                    RemoveMappedPage(area, entry, address, ref batch);
             }
 
             PageTableLock.ReleaseRaw(enabled);
@@ -47,7 +47,7 @@ internal sealed partial class MmStruct
     }
 
     /// <summary>The books for a page whose entry was just cleared. Linux: the body of <c>zap_pte_range</c>.</summary>
-    private void RemoveMappedPage(Pte entry, VirtAddr address, ref TlbBatch batch)
+    private void RemoveMappedPage(VmArea area, Pte entry, VirtAddr address, ref TlbBatch batch)
     {
         Pfn pfn = entry.Pfn;
         ref PageFrame frame = ref System.Frames[pfn];
@@ -65,6 +65,8 @@ internal sealed partial class MmStruct
                 FilePages--;
         }
 
+        if ((area.Flags & VmFlags.Locked) != 0)
+            System.UnlockPage(pfn);
         System.RemoveMapping(ref frame);
         batch.RemovePage(address, pfn);
     }

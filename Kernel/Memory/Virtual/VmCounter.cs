@@ -72,6 +72,41 @@ internal enum VmCounter
     /// <summary>The huge page of zeros: made, and not made.</summary>
     ThpZeroPageAlloc,
     ThpZeroPageAllocFailed,
+    /// <summary>How often kswapd was woken.</summary>
+    KswapdRuns,
+    /// <summary>Allocations that had to free memory themselves.</summary>
+    AllocationStalls,
+    /// <summary>Active pages looked at.</summary>
+    PgRefill,
+    /// <summary>Pages that became active.</summary>
+    PgActivate,
+    /// <summary>Pages that became inactive.</summary>
+    PgDeactivate,
+    /// <summary>Inactive pages looked at: by kswapd, by who needed memory; by kind.</summary>
+    PgScanKswapd,
+    PgScanDirect,
+    PgScanAnonymous,
+    PgScanFile,
+    /// <summary>Pages freed so.</summary>
+    PgStealKswapd,
+    PgStealDirect,
+    PgStealAnonymous,
+    PgStealFile,
+    /// <summary>Pages that programs no longer needed (<c>MADV_FREE</c>), and those of them that reclaim dropped.</summary>
+    PgLazyFree,
+    PgLazyFreed,
+    /// <summary>Locked pages that reclaim met.</summary>
+    UnevictableCulled,
+    /// <summary>Pages that became locked in memory, and that ceased to be.</summary>
+    UnevictableMlocked,
+    UnevictableMunlocked,
+    /// <summary>A swapped page was still in memory: a minor fault.</summary>
+    FaultSwapCache,
+    /// <summary>A swapped page was read: a major fault.</summary>
+    FaultSwapIn,
+    /// <summary>Pages of swap read beside the one asked for, and those of them that were then used.</summary>
+    SwapReadAhead,
+    SwapReadAheadHits,
 
     Count,
 }
@@ -137,6 +172,28 @@ internal sealed class VmStat
         VmCounter.ThpCollapseAllocFailed => "thp_collapse_alloc_failed"u8,
         VmCounter.ThpZeroPageAlloc => "thp_zero_page_alloc"u8,
         VmCounter.ThpZeroPageAllocFailed => "thp_zero_page_alloc_failed"u8,
+        VmCounter.KswapdRuns => "pageoutrun"u8,
+        VmCounter.AllocationStalls => "allocstall_normal"u8,
+        VmCounter.PgRefill => "pgrefill"u8,
+        VmCounter.PgActivate => "pgactivate"u8,
+        VmCounter.PgDeactivate => "pgdeactivate"u8,
+        VmCounter.PgScanKswapd => "pgscan_kswapd"u8,
+        VmCounter.PgScanDirect => "pgscan_direct"u8,
+        VmCounter.PgScanAnonymous => "pgscan_anon"u8,
+        VmCounter.PgScanFile => "pgscan_file"u8,
+        VmCounter.PgStealKswapd => "pgsteal_kswapd"u8,
+        VmCounter.PgStealDirect => "pgsteal_direct"u8,
+        VmCounter.PgStealAnonymous => "pgsteal_anon"u8,
+        VmCounter.PgStealFile => "pgsteal_file"u8,
+        VmCounter.PgLazyFree => "pglazyfree"u8,
+        VmCounter.PgLazyFreed => "pglazyfreed"u8,
+        VmCounter.UnevictableCulled => "unevictable_pgs_culled"u8,
+        VmCounter.UnevictableMlocked => "unevictable_pgs_mlocked"u8,
+        VmCounter.UnevictableMunlocked => "unevictable_pgs_munlocked"u8,
+        VmCounter.FaultSwapCache => "fault_swap_cache"u8,
+        VmCounter.FaultSwapIn => "fault_swap_in"u8,
+        VmCounter.SwapReadAhead => "swap_ra"u8,
+        VmCounter.SwapReadAheadHits => "swap_ra_hit"u8,
         _ => default,
     };
 }

@@ -82,12 +82,10 @@ internal sealed partial class MmStruct
             return null;
 
         VirtAddr end = next.End;
-        UnlinkFromFile(previous);
         if (insideGoes)
             RemoveMerged(inside!);
         RemoveMerged(next);
         SetBounds(previous, previous.Start, end, previous.PageOffset);
-        LinkToFile(previous);
         System.Statistics.Count(VmCounter.VmaMerges);
         return previous;
     }
@@ -98,21 +96,17 @@ internal sealed partial class MmStruct
         if (overlaps && inside!.AnonVma is not null && previous.AnonVma is null && AnonVma.Clone(previous, inside) != Errno.None)
             return null;
 
-        UnlinkFromFile(previous);
         if (overlaps && inside!.End == range.End)
         {
             RemoveMerged(inside);                                   // 7
         }
         else if (overlaps)
         {
-            UnlinkFromFile(inside!);                                // 5: X loses its start
-            ulong offset = inside!.PageIndexOf(range.End);
+            ulong offset = inside!.PageIndexOf(range.End);          // 5: X loses its start
             SetBounds(inside, range.End, inside.End, offset);
-            LinkToFile(inside);
         }
 
         SetBounds(previous, previous.Start, range.End, previous.PageOffset);
-        LinkToFile(previous);
         System.Statistics.Count(VmCounter.VmaMerges);
         return previous;
     }
@@ -124,13 +118,10 @@ internal sealed partial class MmStruct
         if (exporter is { AnonVma: not null } && next.AnonVma is null && AnonVma.Clone(next, exporter) != Errno.None)
             return null;
 
-        UnlinkFromFile(next);
         ulong offset = next.PageOffset - range.Count.Value;
         if (cutsPrevious)
         {
-            UnlinkFromFile(previous!);                              // 4: P loses its end
-            SetBounds(previous!, previous!.Start, range.Start, previous.PageOffset);
-            LinkToFile(previous);
+            SetBounds(previous!, previous!.Start, range.Start, previous.PageOffset);    // 4: P loses its end
         }
         else if (inside is not null && !ReferenceEquals(inside, next))
         {
@@ -138,7 +129,6 @@ internal sealed partial class MmStruct
         }
 
         SetBounds(next, range.Start, next.End, offset);
-        LinkToFile(next);
         System.Statistics.Count(VmCounter.VmaMerges);
         return next;
     }

@@ -2,6 +2,7 @@ using System;
 using NanoVm.Core;
 using NanoVm.Files;
 using NanoVm.Files.Proc;
+using NanoVm.Memory.Swap;
 using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Tasks.Proc;
@@ -227,9 +228,14 @@ internal sealed class PagemapFile(TaskSystem system) : TaskFile(system, "pagemap
         Pte entry;
         using (mm.PageTableLock.Acquire())
             entry = mm.ReadPte(address);
-        ulong word = area.Has(VmFlags.SoftDirty) || (entry.IsMapped() && entry.IsSoftDirty) ? SoftDirty : 0;
+        ulong word = area.Has(VmFlags.SoftDirty) || entry.IsSoftDirty ? SoftDirty : 0;
         if (entry.IsSwap())
-            return word | Swapped;
+        {
+            // Where it is tells as much as a frame's number would: for the same eyes only. man 5 proc.
+            var slot = new SwapEntry(entry);
+            return word | Swapped | (showFrames ? (uint)slot.Area | (slot.Slot << 5) : 0);
+        }
+
         if (!entry.IsMapped())
             return word;
         word |= Present;

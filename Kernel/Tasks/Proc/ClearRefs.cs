@@ -79,6 +79,8 @@ internal sealed class ClearRefsFile(TaskSystem system) : TaskFile(system, "clear
                 for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
                 {
                     Pte entry = walk.Table[i];
+                    if (entry.IsSwap() && kind == Kind.SoftDirty)
+                        walk.Table[i] = entry.Without(PteFlags.SoftDirty);
                     if (!entry.IsMapped())
                         continue;
                     if (kind == Kind.SoftDirty)

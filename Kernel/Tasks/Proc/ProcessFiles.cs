@@ -44,9 +44,6 @@ internal sealed class ProcessFiles
     public int SelfTestsRun;
     public int SelfTestsFailed;
 
-    /// <summary>0 to 200: how much rather anonymous pages go than file pages. <c>/proc/sys/vm/swappiness</c>.</summary>
-    public int Swappiness = 60;
-
     internal ulong BootIdHigh { get; }
 
     internal ulong BootIdLow { get; }

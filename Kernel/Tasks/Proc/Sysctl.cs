@@ -221,7 +221,7 @@ internal sealed class SysctlFile : ProcPage
         Setting.OvercommitRatio => (long)s.Memory.OvercommitRatio,
         Setting.OvercommitKilobytes => (long)s.Memory.OvercommitKilobytes,
         Setting.MmapMinAddress => (long)s.Memory.MmapMinAddress,
-        Setting.Swappiness => _files.Swappiness,
+        Setting.Swappiness => s.Memory.Reclaim!.Swappiness,
         Setting.DropCaches => _files.DropCaches,
         Setting.AdminReserve => (long)s.Memory.AdminReserveKilobytes,
         Setting.UserReserve => (long)s.Memory.UserReserveKilobytes,
@@ -344,7 +344,7 @@ internal sealed class SysctlFile : ProcPage
             case Setting.Swappiness:
                 if (value is < 0 or > 200)
                     return false;
-                _files.Swappiness = (int)value;
+                s.Memory.Reclaim!.Swappiness = (int)value;
                 return true;
             case Setting.DropCaches:
                 if (value is < 1 or > 4)

@@ -100,10 +100,11 @@ internal sealed class ZoneInfo(MachineFiles machine) : ProcPage("zoneinfo"u8)
                 ulong cached = _machine.Cache.Pages.Value;
                 w.Text("\n  per-node stats"u8);
                 LruLists lru = _machine.Memory.Frames.Lru;
-                Item(ref w, "nr_inactive_anon"u8, lru.Count(LruKind.InactiveAnonymous).Value + shmem);
+                Item(ref w, "nr_inactive_anon"u8, lru.Count(LruKind.InactiveAnonymous).Value);
                 Item(ref w, "nr_active_anon"u8, lru.Count(LruKind.ActiveAnonymous).Value);
                 Item(ref w, "nr_inactive_file"u8, lru.Count(LruKind.InactiveFile).Value);
                 Item(ref w, "nr_active_file"u8, lru.Count(LruKind.ActiveFile).Value);
+                Item(ref w, "nr_unevictable"u8, lru.Count(LruKind.Unevictable).Value);
                 Item(ref w, "nr_slab_reclaimable"u8, 0);
                 Item(ref w, "nr_slab_unreclaimable"u8, _machine.Memory.Physical.SlabFrames.Value);
                 Item(ref w, "nr_anon_pages"u8, _machine.Memory.AnonymousPages);
@@ -289,7 +290,17 @@ internal sealed class FrameWords : ProcFile
         if (frame.MapCount > 0)
             bits |= 1UL << 11;                              // MMAP
         if (frame.IsAnonymous)
-            bits |= 1UL << 12 | 1UL << 14;                  // ANON, SWAPBACKED
+            bits |= 1UL << 12;                              // ANON
+        if (frame.Has(FrameFlags.SwapCache))
+            bits |= 1UL << 13;
+        if (frame.Has(FrameFlags.SwapBacked))
+            bits |= 1UL << 14;
+        if (frame.Has(FrameFlags.Writeback))
+            bits |= 1UL << 8;
+        if (frame.Has(FrameFlags.Unevictable))
+            bits |= 1UL << 18;
+        if (frame.MlockCount > 0)
+            bits |= 1UL << 33;
         if (frame.Has(FrameFlags.Huge))
             bits |= 1UL << 22 | (FrameAllocator.FirstOfHuge(pfn) == pfn ? 1UL << 15 : 1UL << 16);      // THP, COMPOUND_HEAD, COMPOUND_TAIL
         if (frame.HasAny(FrameFlags.Head | FrameFlags.Tail))

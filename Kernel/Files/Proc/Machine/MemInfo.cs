@@ -35,7 +35,7 @@ internal sealed class MemInfo(MachineFiles machine) : ProcPage("meminfo"u8)
         Line(ref w, "Cached:"u8, cached);
         Line(ref w, "SwapCached:"u8, memory.Swap is { } swap ? swap.CachedPages.Value : 0);
         LruLists lru = physical.Frames.Lru;
-        ulong activeAnonymous = lru.Count(LruKind.ActiveAnonymous).Value, inactiveAnonymous = lru.Count(LruKind.InactiveAnonymous).Value + shmem;
+        ulong activeAnonymous = lru.Count(LruKind.ActiveAnonymous).Value, inactiveAnonymous = lru.Count(LruKind.InactiveAnonymous).Value;
         ulong activeFile = lru.Count(LruKind.ActiveFile).Value, inactiveFile = lru.Count(LruKind.InactiveFile).Value;
         Line(ref w, "Active:"u8, activeAnonymous + activeFile);
         Line(ref w, "Inactive:"u8, inactiveAnonymous + inactiveFile);
@@ -43,8 +43,8 @@ internal sealed class MemInfo(MachineFiles machine) : ProcPage("meminfo"u8)
         Line(ref w, "Inactive(anon):"u8, inactiveAnonymous);
         Line(ref w, "Active(file):"u8, activeFile);
         Line(ref w, "Inactive(file):"u8, inactiveFile);
-        Line(ref w, "Unevictable:"u8, 0);
-        Line(ref w, "Mlocked:"u8, 0);
+        Line(ref w, "Unevictable:"u8, lru.Count(LruKind.Unevictable).Value);
+        Line(ref w, "Mlocked:"u8, memory.MlockedPages);
         Line(ref w, "SwapTotal:"u8, memory.SwapPages);
         Line(ref w, "SwapFree:"u8, memory.FreeSwapPages);
         Line(ref w, "Dirty:"u8, _machine.Cache.DirtyPages.Value);
