@@ -220,6 +220,7 @@ FUNCTION cpu_load_gdt
     mov es, eax
     mov fs, eax
     mov gs, eax
+    lldt ax                             ; none: after reset the processor would look for one at address 0, in user space
     ltr cx
     pop rax                             ; far return to the caller loads CS
     push rsi
