@@ -98,6 +98,8 @@ internal sealed partial class Ext2Inode
         lastAllocated = 0;
         MapLock.Unlock();
         MarkInodeDirty();
+        if (superblock.HasManyPending)
+            superblock.FreePending();
     }
 
     // Frees what a pointer leads to, from block "keep" of its range on; the pointer too when nothing is kept.
@@ -137,7 +139,10 @@ internal sealed partial class Ext2Inode
         uint gone = pointer;
         pointer = 0;
         sectors -= Math.Min(sectors, SectorsPerBlock);
-        superblock.FreeBlock(gone);
+        if (IsDying)
+            superblock.FreeBlock(gone);
+        else
+            superblock.FreeLater(this, gone);
     }
 
     private static bool IsAllZero(ReadOnlySpan<byte> block)

@@ -168,6 +168,18 @@ internal sealed partial class Ext2Inode
 
     private bool HasTouched => !touched.IsEmpty || touchedUnknown;
 
+    /// <summary>All metadata was written: what is not dirty again need not be remembered. Never sleeps.</summary>
+    internal void ForgetWritten()
+    {
+        ulong block = 0;
+        while (touched.TryFind(ref block, uint.MaxValue, out _))
+        {
+            if (!superblock.Metadata.IsDirty((uint)block))
+                touched.Erase(block);
+            block++;
+        }
+    }
+
     // The inode leaves memory: what it knew of metadata that is still to be written, the superblock has to know.
     private void ForgetTouched()
     {

@@ -40,12 +40,16 @@ internal sealed partial class Ext2Inode : Inode
     /// <summary>Its place in the superblock's tree.</summary>
     internal RedBlackLinks<Ext2Inode> InMemory;
 
-    /// <summary>Deleted, without users, and not yet free: see <c>Ext2Superblock.Dead.cs</c>.</summary>
+    /// <summary>Deleted, without users, and not yet free: see <c>Ext2Superblock.Freeing.cs</c>.</summary>
     internal bool IsDeleted { get; private set; }
     internal Ext2Inode? NextDead;
 
     /// <summary>It is being freed now.</summary>
     internal bool IsDying;
+
+    /// <summary>It lost blocks that the disk still knows as its own.</summary>
+    internal bool IsCut;
+    internal Ext2Inode? NextCut;
 
     /// <summary>The last reference has gone and the inode is being written or freed: who looks for its number waits.</summary>
     public bool IsEvicting { get; private set; }
@@ -174,6 +178,7 @@ internal sealed partial class Ext2Inode : Inode
         mapping.Truncate(0);
         superblock.RemoveDirty(this);
         ForgetTouched();
+        DropIndex();
     }
 
     protected override void Evict()
@@ -194,6 +199,7 @@ internal sealed partial class Ext2Inode : Inode
         mapping.Evict();
         superblock.RemoveDirty(this);
         ForgetTouched();
+        DropIndex();
         superblock.RemoveFromMemory(this);
     }
 

@@ -18,9 +18,9 @@ internal sealed partial class Ext2Superblock
             Result<uint> result = TakeBlockLocked(inode, goal, mayUseReserve);
             AllocationLock.Unlock();
             // Deleted files may still hold what is wanted.
-            if (result.Error != Errno.ENOSPC || !HasDead)
+            if (result.Error != Errno.ENOSPC || !HasPending)
                 return result;
-            FreeDead();
+            FreePending();
         }
     }
 

@@ -73,9 +73,9 @@ internal sealed partial class Ext2Superblock
         if (inode is not null && mapping is not null)
         {
             Result<uint> number = TakeInodeNumber(FileMode.IsDirectory(mode), GroupOfInode((uint)parent.Number));
-            if (number.Error == Errno.ENOSPC && HasDead)
+            if (number.Error == Errno.ENOSPC && HasPending)
             {
-                FreeDead();
+                FreePending();
                 number = TakeInodeNumber(FileMode.IsDirectory(mode), GroupOfInode((uint)parent.Number));
             }
             if (number.TryGet(out uint value, out error))

@@ -2,6 +2,7 @@ using NanoVm.Core;
 using NanoVm.Core.Sync;
 using NanoVm.Hal;
 using NanoVm.Memory.Mapping;
+using NanoVm.Memory.Structures;
 using static NanoVm.Files.Ext2.Ext2Layout;
 
 namespace NanoVm.Files.Ext2;
@@ -13,7 +14,7 @@ namespace NanoVm.Files.Ext2;
 ///   mark "not clean"  →  contents  →  inodes, bitmaps, indirect blocks, directories  →  inodes of deleted files  →  mark "clean"
 ///                                                                                        (then their blocks are free)
 /// </code>
-/// A deleted file's blocks are given to others only when no name and no inode on the disk leads to them any more (<c>Ext2Superblock.Dead.cs</c>).
+/// A deleted file's blocks are given to others only when no name and no inode on the disk leads to them any more (<c>Ext2Superblock.Freeing.cs</c>).
 /// Linux: <c>ext2_sync_fs</c>, <c>writeback_sb_inodes</c>.
 /// </remarks>
 internal sealed partial class Ext2Superblock
@@ -153,7 +154,7 @@ internal sealed partial class Ext2Superblock
         inode.NextDirty = inode.PreviousDirty = null;
     }
 
-    private bool HasChanges => firstDirty is not null || HasDead || unknownMetadata || Metadata.HasDirtyPages || Metadata.IsUnderWriteback;
+    private bool HasChanges => firstDirty is not null || HasPending || unknownMetadata || Metadata.HasDirtyPages || Metadata.IsUnderWriteback;
 
     // Writes what became dirty before a moment. Holds syncLock.
     private Errno WriteAll(ulong before)
@@ -168,9 +169,9 @@ internal sealed partial class Ext2Superblock
         if (all || (Metadata.HasDirtyPages && Metadata.DirtySince < before))
         {
             Keep(ref error, WriteAllMetadata());
-            if (HasDead)
+            if (HasPending)
             {
-                Keep(ref error, FreeDead());
+                Keep(ref error, FreePending());
                 Keep(ref error, WriteAllMetadata());
             }
         }
@@ -181,9 +182,15 @@ internal sealed partial class Ext2Superblock
         }
         Keep(ref error, Disk.Flush());
         if (error == Errno.None)
+        {
             SyncedNames = names;
+            for (Ext2Inode? inode = inodes.First(); inode is not null; inode = RedBlackTree<Ext2Inode, Ext2Inode.ByNumber>.Next(inode))
+                inode.ForgetWritten();
+        }
         else
+        {
             unknownMetadata |= wasUnknown;
+        }
         stateLock.Lock();
         if (error == Errno.None && !HasChanges && !cleanOnDisk)
         {

@@ -11,7 +11,7 @@ namespace NanoVm.Files.Ext2;
 /// <remarks>
 /// Linux: <c>fs/ext2/super.c</c>. The disk says "clean" exactly while nothing that was changed is missing on it: the mark goes before the
 /// first change is written and comes back with the end of each <see cref="Sync"/>. Parts: blocks (<c>.Blocks.cs</c>), inodes (<c>.Inodes.cs</c>),
-/// the way to the disk (<c>.Sync.cs</c>), deleted files (<c>.Dead.cs</c>).
+/// the way to the disk (<c>.Sync.cs</c>), what was deleted (<c>.Freeing.cs</c>).
 /// <para>Lock order: directory inode → file inode → <see cref="Ext2Inode.MapLock"/> → <see cref="AllocationLock"/>. No user memory is
 /// touched under the last two.</para>
 /// </remarks>
@@ -51,6 +51,9 @@ internal sealed partial class Ext2Superblock : Superblock
     public Ext2Type Ext2 => type;
     public bool HasFileType => hasFileType;
 
+    /// <summary>For the hashes of names in memory.</summary>
+    internal ulong NameSeed { get; private set; }
+
     /// <summary>Bytes of a record in the inode table.</summary>
     public uint InodeSize => inodeSize;
     public override DentryRetention Retention => DentryRetention.Cached;
@@ -81,6 +84,7 @@ internal sealed partial class Ext2Superblock : Superblock
         {
             superblock.type = type;
             superblock.Disk = disk;
+            superblock.pendingBlocks.Initialize(type.PageCache.Nodes);
             error = superblock.ReadNumbers(vfs, flags);
             if (error == Errno.None)
             {
@@ -106,7 +110,7 @@ internal sealed partial class Ext2Superblock : Superblock
         stat.BlockSize = blockSize;
         stat.Files = inodeCount;
         stat.NameLength = Vfs.NameMaximum;
-        FreeDead();                                          // what was deleted is free, as far as anybody can tell
+        FreePending();                                          // what was deleted is free, as far as anybody can tell
         if (!ReadSuper().TryGet(out Pfn page, out _))
             return;
         ReadOnlySpan<byte> super = SuperBytes(page);
@@ -220,6 +224,7 @@ internal sealed partial class Ext2Superblock : Superblock
         if ((ulong)groupCount * inodesPerGroup != inodeCount || inodeCount < firstInode)
             return Errno.EINVAL;
         generation = (uint)Core.Random.Next();
+        NameSeed = Core.Random.Next();
         if (!cleanOnDisk)
             Log.Warn($"ext2: the disk was not unmounted, e2fsck should look at it");
         return Errno.None;

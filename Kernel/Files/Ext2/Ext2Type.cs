@@ -21,6 +21,7 @@ internal sealed class Ext2Type : FileSystemType
         Mappings = new ObjectCache<Ext2Mapping>(memory, "ext2_mapping"u8);
         Files = new ObjectCache<Ext2File>(memory, "filp_ext2"u8);
         Directories = new ObjectCache<Ext2DirectoryFile>(memory, "filp_ext2_dir"u8);
+        Indices = new ObjectCache<Ext2DirectoryIndex>(memory, "ext2_dir_index"u8);
         MapOperations = new DiskMapOperations(cache);
     }
 
@@ -33,6 +34,7 @@ internal sealed class Ext2Type : FileSystemType
     public ObjectCache<Ext2Mapping> Mappings { get; }
     public ObjectCache<Ext2File> Files { get; }
     public ObjectCache<Ext2DirectoryFile> Directories { get; }
+    public ObjectCache<Ext2DirectoryIndex> Indices { get; }
     public DiskMapOperations MapOperations { get; }
 
     public override Result<Superblock> Create(Vfs vfs, TaskFiles? who, ReadOnlySpan<byte> source, MountFlags flags, ReadOnlySpan<byte> options)
