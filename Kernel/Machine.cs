@@ -115,7 +115,7 @@ internal sealed unsafe class Machine
         if (!CommandLine.ValueOf(info.CommandLine, "vdso"u8).SequenceEqual("0"u8))
             Tasks.Vdso = new Vdso(Memory, Clock);
         Calls = SyscallAreas.Build();
-        var dispatcher = new Dispatcher(Calls);
+        var dispatcher = new Dispatcher(Calls, Memory.Statistics);
         bool trace = CommandLine.Has(info.CommandLine, "trace-calls"u8) || !CommandLine.ValueOf(info.CommandLine, "trace-calls"u8).IsEmpty;
         PerCpu.Hooks = new TaskTrapHooks(
             Tasks, trace ? new TracingDispatcher(dispatcher, Calls, CommandLine.ValueOf(info.CommandLine, "trace-calls"u8)) : dispatcher);

@@ -1,4 +1,5 @@
 using NanoVm.Core;
+using NanoVm.Memory.Virtual;
 using NanoVm.Tasks;
 
 namespace NanoVm.Syscalls;
@@ -7,12 +8,18 @@ namespace NanoVm.Syscalls;
 internal sealed class Dispatcher : SystemCallEntry
 {
     private readonly SyscallTable _table;
+    private readonly VmStat _statistics;
 
-    public Dispatcher(SyscallTable table) => _table = table;
+    public Dispatcher(SyscallTable table, VmStat statistics)
+    {
+        _table = table;
+        _statistics = statistics;
+    }
 
     /// <inheritdoc/>
     public override void Enter(Task task, ref TrapFrame frame)
     {
+        _statistics.Count(VmCounter.SystemCalls);
         var arguments = new SyscallArguments(task, ref frame);
         frame.Rax = unchecked((ulong)(long)-(int)Errno.ENOSYS);
         SysResult result = _table.Dispatch((uint)frame.OriginalRax, ref arguments);

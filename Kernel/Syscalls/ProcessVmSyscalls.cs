@@ -12,6 +12,9 @@ internal static unsafe class ProcessVmSyscalls
 {
     private const int BufferBytes = 2048;
 
+    // What Linux brings in at a time: as many pages as pointers fit into two.
+    private const ulong ReachBytes = 1024 * PageSize.Bytes;
+
     public static void Register(ref SyscallTableBuilder table)
     {
         table.Add(310, "process_vm_readv"u8, &ReadV);
@@ -90,16 +93,23 @@ internal static unsafe class ProcessVmSyscalls
         {
             ulong at = remote[i].Base;
             ulong left = remote[i].Length;
+            ulong reached = 0;
             while (left > 0 && local.Remaining > 0)
             {
+                // As in Linux all pages of the other side come first: they have been brought in when this side then cannot be copied.
+                if (reached == 0)
+                {
+                    reached = Math.Min(left, ReachBytes - (at & PageSize.Mask));
+                    mm.ReachRemote(new VirtAddr(at), reached, write);
+                }
                 ulong part = left < BufferBytes ? left : BufferBytes;
-                if (part > local.Remaining)
-                    part = local.Remaining;
+                part = Math.Min(part, Math.Min(reached, local.Remaining));
                 Span<byte> piece = buffer[..(int)part];
                 ulong done = write ? WritePart(mm, at, ref local, piece, out bool complete) : ReadPart(mm, at, ref local, piece, out complete);
                 at += done;
                 left -= done;
                 total += done;
+                reached -= done;
                 if (!complete)
                     return total == 0 ? Errno.EFAULT : total;
             }

@@ -184,12 +184,16 @@ internal static unsafe class SharedMemorySyscalls
         if (mm.MmapLock.WriteLockKillable() != Errno.None)
             return Errno.EINTR;
         Result<VirtAddr> result;
+        ulong populate = 0;
         if (!address.IsZero && (flags & AttachRemap) == 0
             && PageRange.TryCreate(address, segment.Bytes, out PageRange wanted) && mm.FindVmaIntersection(wanted) is not null)
             result = Errno.EINVAL;
         else
-            result = mm.DoMmap(request, out _);
+            result = mm.DoMmap(request, out populate);
         mm.MmapLock.WriteUnlock();
+        // After mlockall(MCL_FUTURE).
+        if (populate != 0)
+            mm.Populate(new PageRange(result.Value, result.Value + populate));
         return result;
     }
 

@@ -7,8 +7,8 @@ internal static unsafe class Actor
 {
     // What a C library's thread is made with, but for its own registers: VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, PARENT_SETTID, CHILD_CLEARTID.
     private const int ThreadFlags = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000 | 0x100000 | 0x200000;
-    // The director is everybody's parent.
-    private const int ProcessFlags = 0x8000 | Signal.Child;
+    // CLONE_PARENT: the director is everybody's parent.
+    private const int Sibling = 0x8000;
     private const int BorrowFlags = 0x100 | 0x4000 | Signal.Child;
     private const int CloneCall = 56, ExitThreadCall = 60;
     private const int StackBytes = 64 * 1024;
@@ -27,7 +27,7 @@ internal static unsafe class Actor
     public static void DieWithParent() => Syscall.Call(157, 1, Signal.Kill);
 
     /// <summary>Starts an actor in a process of its own. Its place; 0 when there is none or the kernel refuses (see <paramref name="result"/>).</summary>
-    public static int StartProcess(out nint result)
+    public static int StartProcess(bool byDirector, out nint result)
     {
         result = 0;
         int place = Stage.FreePlace(s_stage);
@@ -36,7 +36,7 @@ internal static unsafe class Actor
         s_stage->IsThread[place] = 0;
         s_stage->Process[place] = ++s_stage->Processes;
         s_stage->Turn[place] = 0;
-        result = Syscall.Call(CloneCall, ProcessFlags);
+        result = Syscall.Call(CloneCall, byDirector ? Signal.Child : Sibling | Signal.Child);
         if (result == 0)
         {
             DieWithParent();

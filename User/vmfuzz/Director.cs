@@ -14,7 +14,7 @@ internal static unsafe class Director
     private const int ResourceCore = 4, ResourceLockedMemory = 8;
     private const int LockedPages = 80;
 
-    public static int Play(Stage* stage, byte* folder, bool plain, bool onlySum)
+    public static int Play(Stage* stage, byte* folder, bool onlySum)
     {
         for (int i = 0; i < Stage.MostActors; i++)
         {
@@ -22,7 +22,6 @@ internal static unsafe class Director
             stage->Turn[i] = 0;
         }
         stage->Next = stage->Leaving = stage->Processes = 0;
-        stage->Plain = plain ? 1 : 0;
         stage->Text.OnlySum = onlySum ? 1 : 0;
         stage->Text.Sum = 0xcbf2_9ce4_8422_2325;
 
@@ -39,7 +38,7 @@ internal static unsafe class Director
         Faults.Prepare();
         Arena.Prepare();
 
-        if (Actor.StartProcess(out _) == 0)
+        if (Actor.StartProcess(byDirector: true, out _) == 0)
             return 4;
         bool good = Direct(stage);
         for (int i = 1; i < Stage.MostActors; i++)
@@ -84,8 +83,7 @@ internal static unsafe class Director
             stage->Leaving = 0;
             if (Stage.Living(stage, 0) == Stage.Director)
                 return true;
-            Stage.PassOn(stage, Stage.Director);
-            if (stage->Turn[Stage.Director] != 0)
+            if (Stage.PassOn(stage, Stage.Director) == Stage.Director)
                 return true;
         }
     }

@@ -51,7 +51,7 @@ internal static unsafe class Execute
                 text.Result(Linux.Madvise(address, bytes, o.C));
                 break;
             case Kind.Resident:
-                Resident(ref text, address, bytes);
+                Resident(ref text, address, bytes, stage->Steady != 0);
                 break;
             case Kind.Sync:
                 text.Result(Linux.Msync(address, bytes, o.C));
@@ -117,7 +117,7 @@ internal static unsafe class Execute
                 Die(ref text, address, o.B);
                 break;
             case Kind.Fork:
-                Started(ref text, Actor.StartProcess(out nint forked), forked);
+                Started(ref text, Actor.StartProcess(byDirector: false, out nint forked), forked);
                 break;
             case Kind.Borrow:
                 text.Result(Actor.Borrow(address, o.B));
@@ -163,11 +163,11 @@ internal static unsafe class Execute
             text.Result(place);
     }
 
-    private static void Resident(ref Writer text, nint address, nint bytes)
+    private static void Resident(ref Writer text, nint address, nint bytes, bool steady)
     {
         nint result = Linux.Mincore(address, bytes, s_buffer);
         text.Result(result);
-        if (result != 0)
+        if (result != 0 || steady)
             return;
         text.Put(' ');
         for (nint i = 0; i < bytes; i += Linux.Page)

@@ -21,14 +21,19 @@ internal static unsafe class Look
     public static void Run(Stage* stage, int what)
     {
         ref Writer text = ref stage->Text;
-        bool smaps = what != 1;
+        // What is present changes when memory is short; what all pages hold does not.
+        bool steady = stage->Steady != 0;
+        bool smaps = what != 1 && !steady;
         Areas(ref text, smaps ? Read("/proc/self/smaps"u8) : Read("/proc/self/maps"u8), stage->Plain != 0);
-        text.Put("\n   pages "u8);
-        PageMap(ref text, -Arena.Pages, 2 * Arena.Pages);
-        text.Put(" heap "u8);
-        PageMap(ref text, Arena.Heap, Arena.HeapPages);
+        if (!steady)
+        {
+            text.Put("\n   pages "u8);
+            PageMap(ref text, -Arena.Pages, 2 * Arena.Pages);
+            text.Put(" heap "u8);
+            PageMap(ref text, Arena.Heap, Arena.HeapPages);
+        }
         text.Put("\n   holds "u8);
-        text.Hex(Digest(-Arena.Pages, 2 * Arena.Pages, what == 2) ^ Digest(Arena.Heap, Arena.HeapPages, what == 2));
+        text.Hex(Digest(-Arena.Pages, 2 * Arena.Pages, steady || what == 2) ^ Digest(Arena.Heap, Arena.HeapPages, steady || what == 2));
     }
 
     /// <summary>The lines of maps or smaps that lie in the arena or the heap.</summary>

@@ -14,6 +14,7 @@ namespace NanoVm.User.Fuzz;
 ///     --sum                                       one line a stream: a sum of what it would print
 ///     --list                                      prints the operations instead of doing them
 ///     --plain                                     leaves out what differs between machines or between Linux 6.1 and later ones
+///     --steady                                    leaves out what memory pressure changes: which pages are present
 ///     --folder PATH                               where the stream's file lies, a tmpfs (default /tmp)
 /// </code>
 /// A stream file: <c>stream NAME</c>, then a line for each operation (see <see cref="Operation"/>); what follows on it is a comment.
@@ -24,7 +25,7 @@ internal static unsafe class Program
     private const ulong NoRandomization = 0x0040000;
 
     private static Stage* s_stage;
-    private static bool s_plain, s_list, s_sum;
+    private static bool s_plain, s_steady, s_list, s_sum;
     private static byte* s_folder;
 
     public static int Main()
@@ -39,6 +40,8 @@ internal static unsafe class Program
             ReadOnlySpan<byte> option = Arguments.At(i), value = Arguments.At(i + 1);
             if (option.SequenceEqual("--plain"u8))
                 s_plain = true;
+            else if (option.SequenceEqual("--steady"u8))
+                s_steady = true;
             else if (option.SequenceEqual("--list"u8))
                 s_list = true;
             else if (option.SequenceEqual("--sum"u8))
@@ -59,6 +62,8 @@ internal static unsafe class Program
         WithoutRandomization();
 
         s_stage = Stage.Create();
+        s_stage->Plain = s_plain ? 1 : 0;
+        s_stage->Steady = s_steady ? 1 : 0;
         if (replay.Length > 0)
             return Replay(replay);
         for (ulong end = seed + seeds; seed < end; seed++)
@@ -75,7 +80,7 @@ internal static unsafe class Program
 
     private static int Refuse()
     {
-        Output.Error.Write("usage: vmfuzz [--seed N] [--seeds COUNT] [--ops M] [--replay FILE] [--sum] [--list] [--plain] [--folder PATH]\n"u8);
+        Output.Error.Write("usage: vmfuzz [--seed N] [--seeds COUNT] [--ops M] [--replay FILE] [--sum] [--list] [--plain] [--steady] [--folder PATH]\n"u8);
         Output.Error.Flush();
         return 2;
     }
@@ -140,7 +145,7 @@ internal static unsafe class Program
         Output.Standard.Flush();
         int director = Linux.Fork();
         if (director == 0)
-            Linux.Exit(Director.Play(s_stage, s_folder, s_plain, s_sum));
+            Linux.Exit(Director.Play(s_stage, s_folder, s_sum));
         Linux.Wait(director, out int status);
         if (status != 0)
             Output.Standard.Write($"the director ended with {status}\n");

@@ -26,7 +26,8 @@ internal unsafe struct Stage
     public int Next, Count;
     /// <summary>The actor that is exiting, for the director; 0 when the stream has ended.</summary>
     public int Leaving;
-    public int Plain;
+    /// <summary>Not 0: see the program's options.</summary>
+    public int Plain, Steady;
     public Writer Text;
     public Operation First;
 
@@ -63,13 +64,14 @@ internal unsafe struct Stage
         return 0;
     }
 
-    /// <summary>Gives the turn to who does the next operation, or to the director.</summary>
-    public static void PassOn(Stage* stage, int self)
+    /// <summary>Gives the turn to who does the next operation, or to the director when there is none. Who that is.</summary>
+    public static int PassOn(Stage* stage, int self)
     {
         int next = stage->Leaving != 0 || stage->Next >= stage->Count ? Director : Living(stage, OperationAt(stage, stage->Next)->Who);
         Volatile.Write(ref stage->Turn[next], 1);
         if (next != self)
             Syscall.Call(202, (nint)(&stage->Turn[next]), 1, 1);
+        return next;
     }
 
     /// <summary>Waits for the actor's turn and takes it. False when a second has passed without.</summary>

@@ -50,6 +50,22 @@ internal sealed partial class MmStruct
         return done;
     }
 
+    /// <summary>Brings in the pages of a range, from its start on, as far as the access is allowed. Linux: <c>pin_user_pages_remote</c>, but for the pinning.</summary>
+    /// <remarks>Takes <see cref="MmapLock"/> for reading.</remarks>
+    public void ReachRemote(VirtAddr address, ulong bytes, bool write)
+    {
+        MmapLock.ReadLock();
+        VirtAddr end = address + bytes;
+        for (VirtAddr at = address.PageDown(); at < end && at < TaskSize; at += PageSize.Bytes)
+        {
+            if (FindExtendVma(at) is not { } area || (area.Flags & (VmFlags.Io | VmFlags.PfnMap)) != 0 || !MayAccess(area, write, force: false)
+                || !TryGetFrame(area, at, write, out _))
+                break;
+        }
+
+        MmapLock.ReadUnlock();
+    }
+
     /// <summary>Writes all of <paramref name="bytes"/>, or says EFAULT.</summary>
     public Errno WriteRemote(VirtAddr address, ReadOnlySpan<byte> bytes)
     {

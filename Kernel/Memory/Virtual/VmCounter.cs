@@ -107,6 +107,8 @@ internal enum VmCounter
     /// <summary>Pages of swap read beside the one asked for, and those of them that were then used.</summary>
     SwapReadAhead,
     SwapReadAheadHits,
+    /// <summary>System calls. Linux counts them nowhere.</summary>
+    SystemCalls,
 
     Count,
 }
@@ -194,6 +196,7 @@ internal sealed class VmStat
         VmCounter.FaultSwapIn => "fault_swap_in"u8,
         VmCounter.SwapReadAhead => "swap_ra"u8,
         VmCounter.SwapReadAheadHits => "swap_ra_hit"u8,
+        VmCounter.SystemCalls => "system_calls"u8,
         _ => default,
     };
 }

@@ -57,8 +57,8 @@ internal static class SmapsText
     /// <summary>"VmFlags: rd wr mr mw me ac sd ".</summary>
     public static void Flags(ref TextWriter w, VmFlags flags)
     {
-        // Two letters a bit, from bit 0 on. Linux shows no letters for the bits of protection keys.
-        ReadOnlySpan<byte> letters = "rdwrexshmrmwmemsgdumpfdwuwloiosrrrdcdelfacnrhtsfarwfddsdmmhgnhmg"u8;
+        // Two letters a bit, from bit 0 on. Linux shows no letters for the bits of protection keys, and has none yet for LockOnFault.
+        ReadOnlySpan<byte> letters = "rdwrexshmrmwmemsgdumpf??uwloiosrrrdcde??acnrhtsfarwfddsdmmhgnhmg"u8;
         w.Text("VmFlags: "u8);
         for (int bit = 0; bit < letters.Length / 2; bit++)
         {
