@@ -245,7 +245,7 @@ public sealed class HugePageTests : VirtualTest
         MapFixed(Base, 2 * Pages);
         Advise(Base, 2 * Pages, MemoryAdvice.HugePage);
         Put(Base + Bytes, 1);
-        Machine.Memory.Failures.Arm(AllocationKind.Frames, 1);
+        Machine.Memory.Failures.Arm(FailureKinds.Frames, 1);
         Put(Base, 1);
         Machine.Memory.Failures.Disarm();
         Check(Mm);
@@ -278,7 +278,7 @@ public sealed class HugePageTests : VirtualTest
     {
         MapHuge(2);
         HostTask child = Fork();
-        Machine.Memory.Failures.Arm(AllocationKind.Frames, 1, repeat: true);
+        Machine.Memory.Failures.Arm(FailureKinds.Frames, 1, repeat: true);
         Assert.Equal(Errno.None, Advise(Base + Page, 1, MemoryAdvice.DontNeed));
         Mm.SplitHugeAround(new VirtAddr(Base + Bytes));
         Machine.Memory.Failures.Disarm();

@@ -6,7 +6,8 @@ namespace NanoVm.User.Init;
 /// <summary>The names in a folder, sorted by their bytes, in memory of the caller's. What does not fit is left out.</summary>
 internal ref struct Names
 {
-    private const int EntryLengthAt = 16, EntryNameAt = 19;     // Linux: struct linux_dirent64, d_reclen and d_name
+    private const int EntryLengthAt = 16, EntryTypeAt = 18, EntryNameAt = 19;     // Linux: struct linux_dirent64, d_reclen, d_type and d_name
+    private const int TypeFolder = 4;
 
     private readonly Span<byte> _space;
     private readonly int _width;
@@ -23,9 +24,10 @@ internal ref struct Names
 
     public readonly ReadOnlySpan<byte> this[int index] => _space.Slice(index * _width + 1, _space[index * _width]);
 
-    /// <summary>Adds what is in the folder, hidden names left out.</summary>
+    /// <summary>Forgets what there was and takes the files of the folder, hidden names left out.</summary>
     public void ReadFolder(ReadOnlySpan<byte> path)
     {
+        Count = 0;
         int folder = Sys.Open(path, 0);
         if (folder < 0)
             return;
@@ -36,7 +38,8 @@ internal ref struct Names
             {
                 ReadOnlySpan<byte> name = entries.Slice(at + EntryNameAt);
                 name = name.Slice(0, name.IndexOf((byte)0));
-                if (name[0] != (byte)'.' && name.Length < _width && (Count + 1) * _width <= _space.Length)
+                bool isFolder = entries[at + EntryTypeAt] == TypeFolder;
+                if (!isFolder && name[0] != (byte)'.' && name.Length < _width && (Count + 1) * _width <= _space.Length)
                     Insert(name);
             }
         }

@@ -67,6 +67,9 @@ internal static unsafe class Sys
         return length;
     }
 
+    /// <summary>Fresh memory, zeros.</summary>
+    public static nint MapMemory(int bytes) => Syscall.Call(9, 0, bytes, 3, 0x22, -1, 0);
+
     public static bool Exists(ReadOnlySpan<byte> path)
     {
         fixed (byte* p = path)
@@ -157,6 +160,13 @@ internal static unsafe class Sys
 
     /// <summary>Sleeps until one of the blocked signals in <paramref name="set"/> comes, and takes it; negative when interrupted.</summary>
     public static int WaitForSignal(ulong set) => (int)Syscall.Call(128, (nint)(&set), 0, 0, SignalSetSize);
+
+    /// <summary>Takes one of the blocked signals in <paramref name="set"/> if it has come.</summary>
+    public static void TakeSignal(ulong set)
+    {
+        long* now = stackalloc long[2] { 0, 0 };
+        Syscall.Call(128, (nint)(&set), 0, (nint)now, SignalSetSize);
+    }
 
     public static void NewSession() => Syscall.Call(112);
 

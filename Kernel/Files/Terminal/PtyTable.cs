@@ -82,8 +82,12 @@ internal sealed class PtyTable(IoSystem io)
     internal void Remove(PtyPair pair)
     {
         _pairs[pair.Number] = null;
-        Count--;
         Names?.Remove(pair);
+        if (--Count == 0)
+        {
+            _io.Memory.Arrays.Free(_pairs);
+            _pairs = [];
+        }
     }
 
     /// <summary>Opens a slave by number, as its device node is opened.</summary>

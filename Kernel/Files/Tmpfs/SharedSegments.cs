@@ -24,6 +24,9 @@ internal sealed class SharedSegments
     private readonly Vfs vfs;
     private readonly ObjectCache<SharedSegment> objects;
     private SharedSegment?[] slots;
+
+    /// <summary>The table of boot, used again when all segments have gone.</summary>
+    private readonly SharedSegment?[] firstSlots;
     private int sequence;
 
     /// <summary>Linux: <c>shm_ids.rwsem</c>.</summary>
@@ -33,7 +36,7 @@ internal sealed class SharedSegments
     {
         this.vfs = vfs;
         objects = new ObjectCache<SharedSegment>(cache.Memory, "shmid_kernel"u8);
-        slots = new SharedSegment?[16];
+        slots = firstSlots = new SharedSegment?[16];
         MapOperations = new SegmentMapOperations(cache);
     }
 
@@ -117,8 +120,13 @@ internal sealed class SharedSegments
         if (!segment.IsRemoved || segment.Attachments > 0 || segment.Holders > 0)
             return;
         slots[segment.Identifier % SlotsPerSequence] = null;
-        Count--;
         TotalPages -= segment.Pages;
+        if (--Count == 0 && !ReferenceEquals(slots, firstSlots))
+        {
+            vfs.Arrays.Free(slots);
+            slots = firstSlots;
+        }
+
         OpenFile file = segment.File;
         ((TmpfsInode)file.Inode).Segment = null;
         objects.Free(segment);
@@ -143,8 +151,10 @@ internal sealed class SharedSegments
         for (int i = 0; i < slots.Length; i++)
             larger[i] = slots[i];
         // The first table lives from boot; only later ones are given back.
-        if (slots.Length > 16)
+        if (!ReferenceEquals(slots, firstSlots))
             vfs.Arrays.Free(slots);
+        else
+            System.Array.Clear(firstSlots);
         slots = larger;
         return true;
     }

@@ -1,6 +1,7 @@
 using NanoVm.Core;
 using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Physical;
+using TextWriter = NanoVm.Core.TextWriter;
 
 namespace NanoVm.Memory.Virtual;
 
@@ -16,7 +17,8 @@ internal static class Ledger
     {
         PhysicalMemory memory = system.Physical;
         _ = memory.Shrink();
-        Line(ref text, "frames_used"u8, (memory.Frames.TotalFrames - memory.Frames.FreeFrames).Value);
+        // Without those of slabs: how many slabs the same objects fill depends on the order in which they came.
+        Line(ref text, "frames"u8, (memory.Frames.TotalFrames - memory.Frames.FreeFrames - memory.SlabFrames).Value);
         Line(ref text, "page_tables"u8, system.PageTablePages);
         Line(ref text, "vmalloc_pages"u8, memory.Vmalloc.UsedPages.Value);
         Line(ref text, "file_pages"u8, cache.Pages.Value);

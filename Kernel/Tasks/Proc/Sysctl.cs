@@ -355,6 +355,7 @@ internal sealed class SysctlFile : ProcPage
                 if ((value & 2) != 0)
                 {
                     _ = _files.Io.Vfs.Dentries.Shrink(int.MaxValue);
+                    s.Stacks.Shrink();
                     _ = s.Physical.Shrink();
                 }
                 return true;

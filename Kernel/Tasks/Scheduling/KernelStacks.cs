@@ -6,8 +6,8 @@ namespace NanoVm.Tasks;
 
 /// <summary>Kernel stacks: 16 KiB of vmalloc space each, with an unmapped page at both ends, and a few kept for the next fork.</summary>
 /// <remarks>
-/// Linux: <c>alloc_thread_stack_node</c> with <c>CONFIG_VMAP_STACK</c> and its cache of two. A stack in the cache keeps its frames;
-/// <see cref="CachedFrames"/> says how many, for the ledger.
+/// Linux: <c>alloc_thread_stack_node</c> with <c>CONFIG_VMAP_STACK</c> and its cache of two. A stack in the cache keeps its frames
+/// until <see cref="Shrink"/>.
 /// </remarks>
 internal sealed unsafe class KernelStacks
 {
@@ -24,8 +24,6 @@ internal sealed unsafe class KernelStacks
 
     /// <summary>Stacks in use and in the cache, for <c>KernelStack</c> of <c>/proc/meminfo</c>.</summary>
     public int Count { get; private set; }
-
-    public ulong CachedFrames => (ulong)_cachedCount * (Bytes / PageSize.Bytes);
 
     /// <summary>A stack's lowest address; its contents are whatever was there.</summary>
     public Errno Allocate(out VirtAddr bottom)
@@ -61,5 +59,25 @@ internal sealed unsafe class KernelStacks
         }
         Count--;
         _vmalloc.Free(bottom);
+    }
+
+    /// <summary>Gives the cached stacks back; for <c>drop_caches</c>, so that ledgers are comparable. May not be called under a spin lock.</summary>
+    public void Shrink()
+    {
+        while (true)
+        {
+            VirtAddr bottom;
+            using (_lock.Acquire())
+            {
+                if (_cachedCount == 0)
+                    return;
+                bottom = _cached;
+                _cached = new VirtAddr(*(ulong*)bottom.Value);
+                _cachedCount--;
+            }
+
+            Count--;
+            _vmalloc.Free(bottom);
+        }
     }
 }
