@@ -64,6 +64,7 @@ internal static class Ledger
 
     private static int Read(Span<byte> to)
     {
+        Sys.Synchronize();                                  // what is dirty cannot be dropped
         int drop = Sys.Open("/proc/sys/vm/drop_caches"u8, Sys.WriteOnly);
         if (drop >= 0)
         {

@@ -35,7 +35,11 @@ internal sealed class PtyTable(IoSystem io)
             if (number == _pairs.Length && !TryGrow())
                 return Errno.ENOMEM;
             if (!PtyPair.Allocate(_io, number).TryGet(out pair, out error))
+            {
+                FreeIfEmpty();
                 return error;
+            }
+
             if (number < _pairs.Length && _pairs[number] is null)
                 break;
             pair.FreeUnused();
@@ -78,16 +82,22 @@ internal sealed class PtyTable(IoSystem io)
         return true;
     }
 
+    /// <summary>Without pairs there is no table.</summary>
+    private void FreeIfEmpty()
+    {
+        if (Count != 0 || _pairs.Length == 0)
+            return;
+        _io.Memory.Arrays.Free(_pairs);
+        _pairs = [];
+    }
+
     /// <summary>The master is closed: number and name are free again.</summary>
     internal void Remove(PtyPair pair)
     {
         _pairs[pair.Number] = null;
         Names?.Remove(pair);
-        if (--Count == 0)
-        {
-            _io.Memory.Arrays.Free(_pairs);
-            _pairs = [];
-        }
+        Count--;
+        FreeIfEmpty();
     }
 
     /// <summary>Opens a slave by number, as its device node is opened.</summary>

@@ -154,7 +154,7 @@ internal sealed class SharedSegments
         if (!ReferenceEquals(slots, firstSlots))
             vfs.Arrays.Free(slots);
         else
-            System.Array.Clear(firstSlots);
+            new Span<SharedSegment?>(firstSlots).Clear();
         slots = larger;
         return true;
     }

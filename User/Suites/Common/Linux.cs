@@ -51,7 +51,7 @@ internal static unsafe partial class Linux
 /// <summary>Error numbers as system calls return them: negative.</summary>
 internal static class Errno
 {
-    public const int NoEntry = -2, Interrupted = -4, BadDescriptor = -9, NoChild = -10, NoSpace = -28, NotTty = -25, Busy = -16, NoDeviceOrAddress = -6, TryAgain = -11, NoMemory = -12, Access = -13, BadAddress = -14, Exists = -17, NoDevice = -19,
+    public const int NoEntry = -2, Interrupted = -4, InputOutput = -5, BadDescriptor = -9, NoChild = -10, NoSpace = -28, NotTty = -25, Busy = -16, NoDeviceOrAddress = -6, TryAgain = -11, NoMemory = -12, Access = -13, BadAddress = -14, Exists = -17, NoDevice = -19,
         NotDirectory = -20, IsDirectory = -21, Invalid = -22, TooBig = -27, IllegalSeek = -29, NoSuchProcess = -3, NotEmpty = -39, Loop = -40, Overflow = -75, NotPermitted = -1;
 }
 

@@ -36,6 +36,11 @@ internal static unsafe class FileCases
         Close(s_folder);
         s_file = s_folder = -1;
         RemoveDirectory(path);
+        if (!OnDisk)
+            return;
+        int root = Open("/mnt/disk"u8, Directory);           // what its fsync would have to write is remembered for it
+        Syscall.Call(74, root);
+        Close(root);
     }
 
     private static int OpenHere(ReadOnlySpan<byte> name, int flags)
@@ -355,7 +360,15 @@ internal static unsafe class FileCases
             return error == 0 ? Syscall.Call(306, s_file) : error;
         }
 
-        Walk(&Act, &Undo.Nothing, s_may | May.Io);
+        // What a failed fsync has not written is remembered until one succeeds; the file's error and the disk's are told once each.
+        static void After(nint result)
+        {
+            for (int i = 0; i < 4 && Syscall.Call(74, s_file) != 0; i++)
+            {
+            }
+        }
+
+        Walk(&Act, &After, s_may | May.Io);
     }
 
     public static void Mounts()

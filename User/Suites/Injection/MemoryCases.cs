@@ -263,6 +263,28 @@ internal static unsafe class MemoryCases
         UnmapFar(0);
     }
 
+    /// <summary>A page that cannot be read back is SIGBUS, one that cannot be written stays.</summary>
+    public static void Swap()
+    {
+        static nint Act()
+        {
+            Madvise(Far, Pages * Page, 21);                  // PAGEOUT
+            for (int i = 0; i < Pages; i++)
+            {
+                if (*(byte*)(Far + i * Page) != 1)
+                    return -1;
+                *(byte*)(Far + i * Page) = 1;
+            }
+
+            return 0;
+        }
+
+        MakeFar();
+        WalkInChild(&Act);
+        WalkChildKinds("io"u8, &Act, Errno.InputOutput, May.Nothing, 1UL << Signal.Bus);
+        UnmapFar(0);
+    }
+
     public static void StackGrows()
     {
         static nint Act()

@@ -68,6 +68,8 @@ internal static unsafe class Program
             new("memfd_create and its file", &MemoryCases.MemoryFile),
             new("userfaultfd", &MemoryCases.Userfault),
             new("Files in memory", &FilesInMemory),
+            new("Files on a disk", &FilesOnDisk),
+            new("Pages out to swap and in again", &MemoryCases.Swap),
             new("mount", &FileCases.Mounts),
             new("pipe2", &ChannelCases.Pipes),
             new("Bytes through a pipe", &ChannelCases.PipeBytes),
@@ -148,6 +150,23 @@ internal static unsafe class Program
         FileCases.UseFolder(folder, May.NoSpace);
         Files();
         FileCases.LeaveFolder(folder);
+    }
+
+    /// <summary>The same on a disk; who runs the suite with one mounts it there.</summary>
+    private static void FilesOnDisk()
+    {
+        ReadOnlySpan<byte> folder = "/mnt/disk/inject"u8;
+        if (MakeDirectory(folder, 0x1C0) != 0)
+        {
+            Skip("there is no disk at /mnt/disk");
+            return;
+        }
+
+        Walker.OnDisk = true;
+        FileCases.UseFolder(folder, May.NoSpace | May.Io);
+        Files();
+        FileCases.LeaveFolder(folder);
+        Walker.OnDisk = false;
     }
 
     private static void Files() => Children(

@@ -50,6 +50,9 @@ internal static unsafe class Walker
     /// <summary>Bytes of <see cref="Data"/>.</summary>
     public const int DataBytes = 64 * Page;
 
+    /// <summary>Whether the actions reach a disk: then its transfers fail in turn, too, and what is dirty is written before anything is compared.</summary>
+    public static bool OnDisk { get; set; }
+
     /// <summary>Injected failures, over all cases.</summary>
     public static int Steps { get; private set; }
 
@@ -78,6 +81,8 @@ internal static unsafe class Walker
     {
         WalkKinds("alloc"u8, act, undo, Errno.NoMemory, may);
         WalkKinds("copy"u8, act, undo, Errno.BadAddress, may);
+        if (OnDisk)
+            WalkKinds("io"u8, act, undo, Errno.InputOutput, may);
     }
 
     /// <summary>Walks through one kind of request only.</summary>
@@ -292,6 +297,8 @@ internal static unsafe class Walker
 
     private static void ReadLedger(nint to)
     {
+        if (OnDisk)
+            Syscall.Call(162);                               // sync: dirty pages cannot be dropped
         byte three = (byte)'3';
         PositionedWrite(s_drop, &three, 1, 0);
         int file = Linux.Open("/proc/ledger"u8, OpenForReading);

@@ -1,0 +1,56 @@
+using System.Text.RegularExpressions;
+using Xunit;
+
+namespace NanoVm.Tests.Qemu;
+
+/// <summary>Requests for memory, user copies and transfers of disks that are made to fail: each in turn by the suite, one by the command line.</summary>
+public sealed class InjectionTests
+{
+    private static readonly Lazy<(Run Run, KtapReport Report)> s_suite = new(RunSuite, LazyThreadSafetyMode.ExecutionAndPublication);
+
+    public static TheoryData<string> Cases() => [.. s_suite.Value.Report.Results.Where(r => !r.IsGroup).Select(r => r.Name).Distinct()];
+
+    [Theory]
+    [MemberData(nameof(Cases), DisableDiscoveryEnumeration = false)]
+    public void Each_request_fails_in_turn_and_nothing_is_lost(string name)
+    {
+        KtapResult[] results = s_suite.Value.Report.Results.Where(r => r.Name == name && !r.IsGroup).ToArray();
+        Assert.True(results.Length > 0 && results.All(r => r.Passed), string.Join('\n', results.Select(r => r.Notes)));
+    }
+
+    [Fact]
+    public void The_suites_report_is_whole()
+    {
+        (Run run, KtapReport report) = s_suite.Value;
+        Assert.True(report.Faults.Count == 0, string.Join('\n', report.Faults) + "\n" + run);
+        Assert.True(run.Status == 0, run.ToString());
+    }
+
+    [Fact]
+    public void The_command_line_lets_one_allocation_fail_and_the_log_says_which()
+    {
+        Run run = Guest.Shell("for i in 1 2 3; do echo $i; done; cat /proc/self/fail-nth; grep errors /proc/memfsck", 120, "--append", "fail=frame:60", "-v");
+        Assert.Contains("1\n2\n3\n0\nerrors 0\n", run.Text, StringComparison.Ordinal);
+        Assert.Matches(new Regex("fail: request 60 is made to fail: frame of "), run.Text + run.Errors);
+    }
+
+    [Theory]
+    [InlineData("fail=alloc:200+", "cannot")]
+    [InlineData("fail=frame:0", "is not understood")]
+    [InlineData("fail=everything:3", "is not understood")]
+    public void A_machine_whose_requests_all_fail_or_whose_line_is_wrong_does_not_panic(string argument, string said)
+    {
+        Run run = Guest.Shell("echo started; cat /proc/meminfo > /dev/null; true", 120, "--append", argument, "-v");
+        Assert.DoesNotContain("kernel panic", run.Text + run.Errors, StringComparison.OrdinalIgnoreCase);
+        if (said != "cannot")
+            Assert.Contains(said, run.Text + run.Errors, StringComparison.Ordinal);
+    }
+
+    private static (Run, KtapReport) RunSuite()
+    {
+        using var scratch = new Scratch();
+        Run run = Guest.Script("run-qemu.sh", "--direct", "--mem", "128M", "--swap", "32M", "--disk", DiskImage.MakeExt2(scratch, "disk.img", 16) + ":/mnt/disk",
+            "--timeout", "400", "--test", "injection");
+        return (run, KtapReport.Parse(run.Text));
+    }
+}
