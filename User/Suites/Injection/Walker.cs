@@ -26,6 +26,9 @@ internal enum May
 
     /// <summary>ENOSPC: the same, of a file system in memory.</summary>
     NoSpace = 32,
+
+    /// <summary>EIO though nothing fails now: an earlier transfer's error that was not told yet.</summary>
+    Late = 64,
 }
 
 /// <summary>Runs an action again and again, the first, the second, the third request in it made to fail, until nothing is left to fail.</summary>
@@ -69,6 +72,7 @@ internal static unsafe class Walker
         s_after = s_before + LedgerBytes;
         s_shared = s_after + LedgerBytes;
         Data = (byte*)Mmap(0, DataBytes, Protection.ReadWrite, Map.SharedAnonymous | Map.Populate);
+        TouchStack();
         IsAble = s_nth >= 0 && s_kinds >= 0 && s_drop >= 0;
         return IsAble;
     }
@@ -251,7 +255,7 @@ internal static unsafe class Walker
         if (!IsError(result))
             return true;
         if (untouched)
-            return false;                                    // nothing failed, and yet it did
+            return result == Errno.InputOutput && (may & May.Late) != 0;     // else: nothing failed, and yet it did
         return result == errno
             || (result == -11 && (may & May.Again) != 0)
             || (result == -23 && (may & May.TooManyFiles) != 0)
