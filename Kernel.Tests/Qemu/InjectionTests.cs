@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using System.Threading;
 using Xunit;
 
 namespace NanoVm.Tests.Qemu;
