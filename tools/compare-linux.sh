@@ -79,7 +79,7 @@ parse() {
 # choose_suites: all of them, or those that were named; their programs are the files to bring.
 choose_suites() {
   local name
-  [ ${#suites[@]} -gt 0 ] || for name in "$artifacts"/rootfs/tests/*; do suites+=("${name##*/}"); done
+  [ ${#suites[@]} -gt 0 ] || for name in "$artifacts"/rootfs/tests/*; do [ ! -f "$name" ] || suites+=("${name##*/}"); done
   for name in "${suites[@]}"; do
     [ -f "$artifacts/rootfs/tests/$name" ] || refuse "there is no suite '$name'; there are: $(cd "$artifacts/rootfs/tests" && echo *)"
     files+=("$artifacts/rootfs/tests/$name")
