@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using System.Threading;
 using Xunit;
 
@@ -24,6 +25,15 @@ public sealed class InjectionTests
         (Run run, KtapReport report) = s_suite.Value;
         Assert.True(report.Faults.Count == 0, string.Join('\n', report.Faults) + "\n" + run);
         Assert.True(run.Status == 0, run.ToString());
+    }
+
+    [Fact]
+    public void The_command_line_lets_one_allocation_fail_and_the_log_says_which()
+    {
+        // Far enough for the shell to run; whichever of its many children is hit dies alone, or the loop ends early.
+        Run run = Guest.Shell("(i=0; while [ $i -lt 100 ]; do /bin/true; i=$((i + 1)); done); echo lives; grep errors /proc/memfsck", 120, "--append", "fail=frame:1500", "-v");
+        Assert.Contains("lives\nerrors 0\n", run.Text, StringComparison.Ordinal);
+        Assert.Matches(new Regex("fail: request 1500 is made to fail: frame of "), run.Text + run.Errors);
     }
 
     [Theory]

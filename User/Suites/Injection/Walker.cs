@@ -271,7 +271,6 @@ internal static unsafe class Walker
     /// <summary>Nothing was lost since <see cref="Remember"/>, and memory is in order; else the case fails and says where.</summary>
     public static bool IsMemoryClean(ReadOnlySpan<byte> kinds, int n, nint result)
     {
-        Syscall.Call(162);                                                // sync: what an ext2 gives back is free when the disk knows it
         ReadLedger(s_after);
         if (!new ReadOnlySpan<byte>((void*)s_before, LedgerBytes).SequenceEqual(new ReadOnlySpan<byte>((void*)s_after, LedgerBytes)))
         {
@@ -302,8 +301,8 @@ internal static unsafe class Walker
 
     private static void ReadLedger(nint to)
     {
-        if (OnDisk)
-            Syscall.Call(162);                               // sync: dirty pages cannot be dropped
+        Syscall.Call(162);                                   // sync: dirty pages cannot be dropped,
+        Syscall.Call(162);                                   // and what a removed file gave back is free when the first one is done
         byte three = (byte)'3';
         PositionedWrite(s_drop, &three, 1, 0);
         int file = Linux.Open("/proc/ledger"u8, OpenForReading);
