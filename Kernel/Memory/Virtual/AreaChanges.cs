@@ -7,7 +7,7 @@ namespace NanoVm.Memory.Virtual;
 /// <remarks>Linux: <c>vm_area_alloc</c>, <c>vma_link</c>, <c>__vma_adjust</c>, <c>__split_vma</c>, <c>remove_vma</c>. Holders of <see cref="MmapLock"/> for writing.</remarks>
 internal sealed partial class MmStruct
 {
-    /// <summary>A new area, not yet linked. Null when there is no memory.</summary>
+    /// <summary>A new area, not yet linked; what is new counts as written (<c>/proc/PID/clear_refs</c>). Null when there is no memory.</summary>
     internal VmArea? AllocateArea(PageRange range, VmFlags flags, ulong pageOffset)
     {
         if (System.Areas.Allocate() is not { } area)
@@ -15,7 +15,7 @@ internal sealed partial class MmStruct
         area.Mm = this;
         area.Start = range.Start;
         area.End = range.End;
-        area.Flags = flags;
+        area.Flags = flags | VmFlags.SoftDirty;
         area.PageOffset = pageOffset;
         return area;
     }

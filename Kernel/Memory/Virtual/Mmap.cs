@@ -273,7 +273,10 @@ internal sealed partial class MmStruct
             Operations = area?.Operations,
             PageOffset = pageOffset,
         };
-        return VmaMerge(previous, range, wanted);
+        VmArea? merged = VmaMerge(previous, range, wanted);
+        if (merged is not null)
+            merged.Flags |= VmFlags.SoftDirty;      // all of it: an area is either or
+        return merged;
     }
 
     private static void CountReplaced(VmArea? first, PageRange range, out ulong pages, out ulong accounted)

@@ -204,6 +204,7 @@ internal sealed partial class MmStruct
         PteFlags protection = area.PageProtection;
         // A private page that this mm alone holds may become writable at once, which spares the next write its fault.
         bool mayWrite = (area.Flags & (VmFlags.Write | VmFlags.Shared)) == VmFlags.Write;
+        bool noteWrites = (area.Flags & VmFlags.SoftDirty) == 0;        // somebody looks for what is written: that takes the fault
         var walk = new PteTableWalk(this, range);
         while (walk.MoveNext())
         {
@@ -223,7 +224,8 @@ internal sealed partial class MmStruct
                 if (!entry.IsMapped())
                     continue;
                 Pte changed = entry.WithProtection(protection);
-                if (mayWrite && !entry.IsSpecial && !entry.Has(PteFlags.UserfaultWriteProtect) && CanReuse(ref System.Frames[entry.Pfn]))
+                if (mayWrite && !entry.IsSpecial && !entry.Has(PteFlags.UserfaultWriteProtect) && (entry.IsSoftDirty || !noteWrites)
+                    && CanReuse(ref System.Frames[entry.Pfn]))
                     changed = changed.WithWritable();
                 if (changed == entry)
                     continue;
