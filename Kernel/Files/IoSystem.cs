@@ -30,6 +30,7 @@ internal sealed class IoSystem
         EpollItems = new ObjectCache<EpollItem>(memory, "eventpoll_epi"u8);
         EventFiles = new ObjectCache<EventFile>(memory, "eventfd"u8);
         UserfaultFiles = new ObjectCache<Userfault.UserfaultFile>(memory, "userfaultfd"u8);
+        UserfaultDeviceFiles = new ObjectCache<Userfault.UserfaultDeviceFile>(memory, "filp_userfault"u8);
         TtyFiles = new ObjectCache<TtyFile>(memory, "filp_tty"u8);
         PtyPairs = new ObjectCache<PtyPair>(memory, "pty"u8);
         PtyMasters = new ObjectCache<PtyMasterFile>(memory, "filp_ptmx"u8);
@@ -108,7 +109,10 @@ internal sealed class IoSystem
     internal ObjectCache<EpollItem> EpollItems { get; }
 
     internal ObjectCache<EventFile> EventFiles { get; }
+
     internal ObjectCache<Userfault.UserfaultFile> UserfaultFiles { get; }
+
+    internal ObjectCache<Userfault.UserfaultDeviceFile> UserfaultDeviceFiles { get; }
 
     internal ObjectCache<TtyFile> TtyFiles { get; }
 

@@ -1,6 +1,7 @@
 using System;
 using NanoVm.Core;
 using NanoVm.Files;
+using NanoVm.Memory.Faults;
 using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Virtual;
 using NanoVm.Tasks;
@@ -73,6 +74,7 @@ internal static unsafe class MemorySyscalls
             return Errno.EINTR;
         Result<VirtAddr> result = mm.DoMmap(request, out ulong populate);
         mm.MmapLock.WriteUnlock();
+        UserfaultContext.TellAll();
         if (populate != 0)
             mm.Populate(new PageRange(result.Value, result.Value + populate));
         return result;
@@ -98,6 +100,7 @@ internal static unsafe class MemorySyscalls
             return Errno.EINTR;
         Errno error = mm.DoMunmap(new PageRange(start, start + bytes));
         mm.MmapLock.WriteUnlock();
+        UserfaultContext.TellAll();
         return error;
     }
 
@@ -108,6 +111,7 @@ internal static unsafe class MemorySyscalls
             return Errno.EINTR;
         VirtAddr end = mm.DoBrk(a.Address0, out PageRange populate);
         mm.MmapLock.WriteUnlock();
+        UserfaultContext.TellAll();
         if (!populate.IsEmpty)
             mm.Populate(populate);
         return end;
@@ -201,19 +205,9 @@ internal static unsafe class MemorySyscalls
     private static SysResult Userfaultfd(ref SyscallArguments a)
     {
         const uint userModeOnly = 1;
-        uint flags = a.UInt0;
         Task task = a.Task;
-        if ((flags & userModeOnly) == 0 && !task.Credentials.Has(Capability.SysPtrace))
-            return Errno.EPERM;
-        if ((flags & ~(userModeOnly | (uint)OpenFlags.CloseOnExec | (uint)OpenFlags.NonBlocking)) != 0)
-            return Errno.EINVAL;
-        Result<OpenFile> made = NanoVm.Files.Userfault.UserfaultFile.Create(task.Fs.Vfs.Io, task, (flags & userModeOnly) != 0, (OpenFlags)flags);
-        if (!made.TryGet(out OpenFile file, out Errno error))
-            return error;
-        Result<int> fd = task.Files.Add(task, file, (flags & (uint)OpenFlags.CloseOnExec) != 0 ? CloseOnExec.Yes : CloseOnExec.No);
-        if (!fd.IsOk)
-            file.Put();
-        return fd;
+        bool allowed = (a.UInt0 & userModeOnly) != 0 || task.Credentials.Has(Capability.SysPtrace) || task.System.Memory.UnprivilegedUserfaults;
+        return allowed ? NanoVm.Files.Userfault.UserfaultDeviceFile.Descriptor(task.Fs.Vfs.Io, task, a.UInt0) : Errno.EPERM;
     }
 
     private static SysResult RemapFilePages(ref SyscallArguments a)
@@ -225,6 +219,7 @@ internal static unsafe class MemorySyscalls
             return Errno.EINTR;
         Result<VirtAddr> result = mm.RemapFilePages(a.Address0, a.Arg1, a.Arg3, (MapFlags)a.Arg4, out ulong populate);
         mm.MmapLock.WriteUnlock();
+        UserfaultContext.TakeBackAfter(null);       // Linux tells watchers nothing of this old call
         if (!result.IsOk)
             return result.Error;
         if (populate != 0)

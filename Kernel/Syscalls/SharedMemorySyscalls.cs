@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using NanoVm.Core;
 using NanoVm.Files;
 using NanoVm.Files.Tmpfs;
+using NanoVm.Memory.Faults;
 using NanoVm.Memory.Virtual;
 using NanoVm.Tasks;
 
@@ -191,6 +192,7 @@ internal static unsafe class SharedMemorySyscalls
         else
             result = mm.DoMmap(request, out populate);
         mm.MmapLock.WriteUnlock();
+        UserfaultContext.TakeBackAfter(null);       // Linux tells watchers nothing of segments that come and go
         // After mlockall(MCL_FUTURE).
         if (populate != 0)
             mm.Populate(new PageRange(result.Value, result.Value + populate));
@@ -234,6 +236,7 @@ internal static unsafe class SharedMemorySyscalls
             }
         }
         mm.MmapLock.WriteUnlock();
+        UserfaultContext.TakeBackAfter(null);
         return result;
     }
 

@@ -181,6 +181,9 @@ internal sealed unsafe class Task : TaskFiles
 
     public bool IsExiting => (Flags & TaskFlags.Exiting) != 0;
 
+    /// <inheritdoc/>
+    public override bool IsLeaving => IsExiting;
+
     /// <summary>The process number (what <c>getpid</c> answers).</summary>
     public int Tgid => Group.Tgid;
 

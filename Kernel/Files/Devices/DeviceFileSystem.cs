@@ -39,6 +39,7 @@ internal sealed class DeviceFileSystem
         table.Register(new TtyDevice(io, "console"u8, 5, 1, 0x180, console, isConsole: true));
         table.Register(new TtyDevice(io, "ttyS0"u8, 4, 64, 0x190, console, isConsole: false));
         table.Register(new PtmxDevice(io));
+        table.Register(new Userfault.UserfaultDevice(io));
         Dentry root = _devices.Root;
         for (CharDevice? device = table.First; device is not null; device = device.Next)
             AddNode(_devices, root, device.Name, FileMode.CharacterDevice | device.Permissions, 0, 0, device.Number, default).Put();

@@ -21,7 +21,8 @@ internal sealed partial class MmStruct
     private PageFaultResult DoReadFault(ref VmFault fault)
     {
         VmOperations operations = fault.Area.Operations!;
-        if (operations.HasMapPages)
+        // Whom each page's first touch has to be told cannot have its neighbours mapped in silence.
+        if (operations.HasMapPages && (fault.Area.Flags & VmFlags.UserfaultMinor) == 0)
         {
             FaultAround(ref fault, operations);
             if (!fault.Entry.IsNone)

@@ -6,8 +6,17 @@ using NanoVm.Memory.Physical;
 
 namespace NanoVm.Memory.Virtual;
 
-/// <summary>Faults that a program answers itself: <c>userfaultfd</c> for anonymous memory, missing and write-protect mode.</summary>
-/// <remarks>Linux: <c>handle_userfault</c>, <c>mfill_atomic</c>, <c>mwriteprotect_range</c>, <c>userfaultfd_register</c>.</remarks>
+/// <summary>Faults that a program answers itself: handing one over, and which areas are watched.</summary>
+/// <remarks>
+/// Linux: <c>handle_userfault</c>, <c>userfaultfd_register</c>, <c>userfaultfd_unregister</c>, <c>userfaultfd_release</c>. Which kinds of fault:
+/// <code>
+///                    anonymous memory                shared memory (tmpfs, memfd, MAP_SHARED | MAP_ANONYMOUS)
+///   missing          the entry is empty              the page is not in the cache
+///   minor            -                               the page is in the cache, and not mapped here
+///   write-protect    the entry is marked so          -
+/// </code>
+/// What the answers do is in <c>UserfaultFill.cs</c>.
+/// </remarks>
 internal sealed partial class MmStruct
 {
     /// <summary>Hands a fault to the program that watches the area.</summary>
@@ -19,7 +28,7 @@ internal sealed partial class MmStruct
     private PageFaultResult HandleUserfault(ref VmFault fault, ulong reason)
     {
         UserfaultContext? context = fault.Area.Userfault;
-        if (context is null || context.GivesSigbus || (fault.Flags & FaultFlags.AllowRetry) == 0)
+        if (context is null || context.Has(UserfaultFeatures.Sigbus) || (fault.Flags & FaultFlags.AllowRetry) == 0 || TaskMemory.Current.IsLeaving)
             return PageFaultResult.Sigbus;
         bool fromUser = (fault.Flags & FaultFlags.User) != 0;
         if (context.UserModeOnly && !fromUser)
@@ -50,36 +59,39 @@ internal sealed partial class MmStruct
         return PageFaultResult.Retry;
     }
 
-    /// <summary>Registers the areas of <paramref name="range"/>, or with no context takes them back.</summary>
-    /// <param name="modes">Of <see cref="VmFlags.UserfaultMask"/>; none to unregister.</param>
-    /// <returns>EINVAL: no area, or one that cannot be watched; EBUSY: watched by another; EPERM; ENOMEM.</returns>
+    /// <summary>Whether the fault of shared memory is for a program to answer. Linux: the userfaultfd part of <c>shmem_get_folio_gfp</c>.</summary>
+    /// <param name="answer">With true: as <see cref="HandleUserfault"/>, the lock released.</param>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    internal bool AskUserfault(ref VmFault fault, AddressSpace mapping, out PageFaultResult answer)
+    {
+        bool isThere = mapping.IsOccupied(fault.PageIndex);
+        VmFlags mode = isThere ? VmFlags.UserfaultMinor : VmFlags.UserfaultMissing;
+        answer = default;
+        if ((fault.Area.Flags & mode) == 0)
+            return false;
+        answer = HandleUserfault(ref fault, isThere ? UserfaultContext.FaultMinor : 0);
+        return true;
+    }
+
+    /// <summary>Registers the areas of <paramref name="range"/>. Linux: <c>userfaultfd_register</c>.</summary>
+    /// <param name="modes">Of <see cref="VmFlags.UserfaultMask"/>; in place of those that <paramref name="context"/> had there.</param>
+    /// <returns>EINVAL: no area, or one that cannot be watched so; EBUSY: watched by another; EPERM: never writable; ENOMEM.</returns>
     /// <remarks>Takes <see cref="MmapLock"/> for writing.</remarks>
-    public Errno SetUserfault(PageRange range, UserfaultContext? context, VmFlags modes)
+    public Errno RegisterUserfault(PageRange range, UserfaultContext context, VmFlags modes)
     {
         MmapLock.WriteLock();
-        Errno error = CheckUserfault(range, context);
+        Errno error = CheckRegister(range, context, modes);
         VmArea? area = error == Errno.None ? FindVma(range.Start) : null;
         VmArea? previous = area is not null && range.Start > area.Start ? area : area?.Previous;
         while (area is not null && area.Start < range.End)
         {
-            PageRange part = area.Range.Intersect(range);
-            VmFlags flags = (area.Flags & ~VmFlags.UserfaultMask) | modes;
-            if (context is null && (area.Flags & VmFlags.UserfaultWriteProtect) != 0)
-                SetWriteProtection(area, part, protect: false);
-            if (flags != area.Flags || !ReferenceEquals(area.Userfault, context))
-            {
-                error = ApplyFlags(ref previous, area, part, flags, context, out VmArea covering);
-                if (error != Errno.None)
-                    break;
-                ReplaceUserfault(covering, context);
-                previous = covering;
-            }
-            else
-            {
-                previous = area;
-            }
-
-            area = previous!.Next;
+            bool already = ReferenceEquals(area.Userfault, context) && (area.Flags & modes) == modes;
+            previous = area;
+            if (!already)
+                error = SetWatcher(ref previous, area, area.Range.Intersect(range), context, modes);
+            if (error != Errno.None)
+                break;
+            area = previous.Next;
         }
 
         ValidateInDebug();
@@ -87,23 +99,92 @@ internal sealed partial class MmStruct
         return error;
     }
 
-    private Errno CheckUserfault(PageRange range, UserfaultContext? context)
+    private Errno CheckRegister(PageRange range, UserfaultContext context, VmFlags modes)
     {
-        VmArea? area = FindVmaIntersection(range);
+        VmArea? area = FindVma(range.Start);
         if (area is null)
+            return Errno.ENOMEM;
+        if (area.Start >= range.End)
             return Errno.EINVAL;
         for (; area is not null && area.Start < range.End; area = area.Next)
         {
-            if (!area.IsAnonymous || (area.Flags & (VmFlags.Shared | VmFlags.Special)) != 0)
+            if (!CanWatch(area, modes))
                 return Errno.EINVAL;
-            if (context is null)
-                continue;
             if ((area.Flags & VmFlags.MayWrite) == 0)
                 return Errno.EPERM;
             if (area.Userfault is not null && !ReferenceEquals(area.Userfault, context))
                 return Errno.EBUSY;
         }
 
+        return Errno.None;
+    }
+
+    /// <summary>Linux: <c>vma_can_userfault</c>.</summary>
+    private static bool CanWatch(VmArea area, VmFlags modes)
+    {
+        if (area.IsAnonymous)
+            return (modes & VmFlags.UserfaultMinor) == 0;
+        return area.Operations!.IsShmem(area) && (modes & VmFlags.UserfaultWriteProtect) == 0;
+    }
+
+    /// <summary>Nobody watches the areas of <paramref name="range"/> any more; their waiting faults go their ordinary way. Linux: <c>userfaultfd_unregister</c>.</summary>
+    /// <returns>EINVAL: no area, or one that can never be watched; ENOMEM.</returns>
+    /// <remarks>Takes <see cref="MmapLock"/> for writing.</remarks>
+    public Errno UnregisterUserfault(PageRange range)
+    {
+        MmapLock.WriteLock();
+        Errno error = CheckUnregister(range);
+        VmArea? area = error == Errno.None ? FindVma(range.Start) : null;
+        VmArea? previous;
+        while (area is not null && area.Start < range.End)
+        {
+            previous = area;
+            if (area.Userfault is { } context)
+            {
+                PageRange part = area.Range.Intersect(range);
+                context.Wake(part);
+                error = SetWatcher(ref previous, area, part, null, VmFlags.None);
+                if (error != Errno.None)
+                    break;
+            }
+
+            area = previous.Next;
+        }
+
+        ValidateInDebug();
+        MmapLock.WriteUnlock();
+        return error;
+    }
+
+    private Errno CheckUnregister(PageRange range)
+    {
+        VmArea? area = FindVma(range.Start);
+        if (area is null)
+            return Errno.ENOMEM;
+        if (area.Start >= range.End)
+            return Errno.EINVAL;
+        for (; area is not null && area.Start < range.End; area = area.Next)
+        {
+            if (!CanWatch(area, area.Flags))
+                return Errno.EINVAL;
+        }
+
+        return Errno.None;
+    }
+
+    /// <summary>Makes <paramref name="part"/> watched by <paramref name="context"/>, or by nobody.</summary>
+    /// <param name="previous">Out: the area that covers the part.</param>
+    private Errno SetWatcher(ref VmArea previous, VmArea area, PageRange part, UserfaultContext? context, VmFlags modes)
+    {
+        if ((area.Flags & ~modes & VmFlags.UserfaultWriteProtect) != 0)
+            SetWriteProtection(area, part, protect: false);
+        VmArea? before = part.Start > area.Start ? area : area.Previous;
+        VmFlags flags = (area.Flags & ~VmFlags.UserfaultMask) | modes;
+        Errno error = ApplyFlags(ref before, area, part, flags, context, out VmArea covering);
+        if (error != Errno.None)
+            return error;
+        ReplaceUserfault(covering, context);
+        previous = covering;
         return Errno.None;
     }
 
@@ -117,7 +198,7 @@ internal sealed partial class MmStruct
         old?.Put();
     }
 
-    /// <summary>The descriptor is closed: all areas that it watched are ordinary again.</summary>
+    /// <summary>The descriptor is closed: all areas that it watched are ordinary again. Linux: <c>userfaultfd_release</c>.</summary>
     public void DropUserfault(UserfaultContext context)
     {
         context.IsReleased = true;
@@ -128,129 +209,17 @@ internal sealed partial class MmStruct
             {
                 if (!ReferenceEquals(area.Userfault, context))
                     continue;
-                if ((area.Flags & VmFlags.UserfaultWriteProtect) != 0)
-                    SetWriteProtection(area, area.Range, protect: false);
-                area.Flags &= ~VmFlags.UserfaultMask;
-                ReplaceUserfault(area, null);
+                // The whole of an area needs no cut and so no memory; where a neighbour is alike now, the two become one.
+                VmArea covering = area;
+                _ = SetWatcher(ref covering, area, area.Range, null, VmFlags.None);
+                area = covering;
             }
 
+            ValidateInDebug();
             MmapLock.WriteUnlock();
             Put();
         }
 
         context.Release();
-    }
-
-    /// <summary>Puts one page in place of a missing one: with <paramref name="content"/>'s bytes, or the zero page when that is <see cref="Pfn.None"/>.</summary>
-    /// <param name="content">A frame whose reference goes to the entry, also when an error is answered it is taken.</param>
-    /// <returns>EEXIST: something is there; ENOENT: not memory that somebody watches; ENOMEM.</returns>
-    /// <remarks>Takes <see cref="MmapLock"/> for reading.</remarks>
-    public Errno FillMissing(VirtAddr address, Pfn content, bool writeProtected)
-    {
-        MmapLock.ReadLock();
-        Errno error = FillMissingLocked(address, content, writeProtected);
-        MmapLock.ReadUnlock();
-        if (error != Errno.None && !content.IsNone)
-            System.Frames.Put(content);
-        return error;
-    }
-
-    private Errno FillMissingLocked(VirtAddr address, Pfn content, bool writeProtected)
-    {
-        if (LookupVma(address) is not { Userfault: not null } area)
-            return Errno.ENOENT;
-        if (writeProtected && (area.Flags & VmFlags.UserfaultWriteProtect) == 0)
-            return Errno.EINVAL;
-        if (!content.IsNone && area.AnonVma is null && AnonVma.Prepare(area) != Errno.None)
-            return Errno.ENOMEM;
-        if (!TryAllocatePte(address, out PageTable<Pte> table))
-            return ReadPte(address).IsNone ? Errno.ENOMEM : Errno.EEXIST;       // a huge page is there
-
-        bool enabled = PageTableLock.AcquireRaw();
-        ref Pte entry = ref table[Pte.IndexOf(address)];
-        Errno error = Errno.None;
-        if (!entry.IsNone)
-        {
-            error = Errno.EEXIST;
-        }
-        else if (content.IsNone)
-        {
-            entry = new Pte(System.ZeroPage, area.PageProtection | PteFlags.Special);
-        }
-        else
-        {
-            PteFlags rights = area.PageProtection | PteFlags.Dirty | PteFlags.SoftDirty;
-            if (writeProtected)
-                rights |= PteFlags.UserfaultWriteProtect;
-            else if ((area.Flags & VmFlags.Write) != 0)
-                rights |= PteFlags.Writable;
-            System.AddNewAnonymous(area, address, content);
-            AnonymousPages++;
-            entry = new Pte(content, rights);
-        }
-
-        PageTableLock.ReleaseRaw(enabled);
-        return error;
-    }
-
-    /// <summary>Protects pages so that the next write is reported, or lifts that.</summary>
-    /// <returns>ENOENT when some area of the range is not watched for writes.</returns>
-    /// <remarks>Takes <see cref="MmapLock"/> for reading.</remarks>
-    public Errno ProtectForUserfault(PageRange range, bool protect)
-    {
-        MmapLock.ReadLock();
-        Errno error = Errno.ENOENT;
-        VirtAddr at = range.Start;
-        for (VmArea? area = FindVma(at); area is not null && at < range.End && area.Start <= at; area = area.Next)
-        {
-            if (area.Userfault is null || (area.Flags & VmFlags.UserfaultWriteProtect) == 0)
-                break;
-            VirtAddr end = VirtAddr.Min(area.End, range.End);
-            SetWriteProtection(area, new PageRange(at, end), protect);
-            at = end;
-        }
-
-        if (at >= range.End)
-            error = Errno.None;
-        MmapLock.ReadUnlock();
-        return error;
-    }
-
-    private void SetWriteProtection(VmArea area, PageRange range, bool protect)
-    {
-        var batch = new TlbBatch(this);
-        var walk = new PteTableWalk(this, range);
-        while (walk.MoveNext())
-        {
-            bool enabled = PageTableLock.AcquireRaw();
-            if (walk.IsHuge)
-            {
-                ref Pmd huge = ref walk.Huge.Entry;
-                if (huge.IsWritable && protect)
-                    batch.NoteChange(walk.Start);
-                huge = protect
-                    ? huge.Without(PteFlags.Writable).With(PteFlags.UserfaultWriteProtect)
-                    : huge.Without(PteFlags.UserfaultWriteProtect);
-                PageTableLock.ReleaseRaw(enabled);
-                continue;
-            }
-
-            for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
-            {
-                Pte entry = walk.Table[i];
-                if (entry.IsNone)
-                    continue;
-                // Lifted protection gives no right: the write fault that follows knows whether the page may be written in place.
-                walk.Table[i] = protect
-                    ? entry.Without(PteFlags.Writable).With(PteFlags.UserfaultWriteProtect)
-                    : entry.Without(PteFlags.UserfaultWriteProtect);
-                if (entry.IsWritable && protect)
-                    batch.NoteChange(walk.AddressOf(i));
-            }
-
-            PageTableLock.ReleaseRaw(enabled);
-        }
-
-        batch.Finish();
     }
 }

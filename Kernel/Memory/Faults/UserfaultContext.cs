@@ -4,6 +4,33 @@ using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Memory.Faults;
 
+/// <summary>What a program wants to be told beside faults, and how. Linux: <c>UFFD_FEATURE_*</c>.</summary>
+[System.Flags]
+internal enum UserfaultFeatures : ulong
+{
+    None = 0,
+    /// <summary>Write-protect mode, of anonymous memory.</summary>
+    WriteProtect = 1 << 0,
+    EventFork = 1 << 1,
+    EventRemap = 1 << 2,
+    EventRemove = 1 << 3,
+    /// <summary>Missing mode for shared memory: tmpfs, memfd, <c>MAP_SHARED | MAP_ANONYMOUS</c>.</summary>
+    MissingShmem = 1 << 5,
+    EventUnmap = 1 << 6,
+    /// <summary>A fault is no message but SIGBUS for who made it.</summary>
+    Sigbus = 1 << 7,
+    ThreadId = 1 << 8,
+    /// <summary>Minor mode for shared memory: the page is in the cache, but not mapped.</summary>
+    MinorShmem = 1 << 10,
+    /// <summary>The byte that was touched, not its page.</summary>
+    ExactAddress = 1 << 11,
+
+    All = WriteProtect | EventFork | EventRemap | EventRemove | MissingShmem | EventUnmap | Sigbus | ThreadId | MinorShmem | ExactAddress,
+
+    /// <summary>The handshake is done. Linux: <c>UFFD_FEATURE_INITIALIZED</c>.</summary>
+    Initialized = 1UL << 31,
+}
+
 /// <summary>One fault that waits until a program has answered it.</summary>
 /// <remarks>Linux: <c>userfaultfd_wait_queue</c>. Guarded by <see cref="UserfaultContext.Lock"/>; the faulting thread owns the object.</remarks>
 internal sealed class UserfaultWaiter
@@ -14,7 +41,7 @@ internal sealed class UserfaultWaiter
     public VirtAddr Page;
     public VirtAddr Exact;
 
-    /// <summary><c>UFFD_PAGEFAULT_FLAG_*</c>: 1 for a write, 2 for a write to a protected page.</summary>
+    /// <summary><c>UFFD_PAGEFAULT_FLAG_*</c>: 1 for a write, 2 for a write to a protected page, 4 for a page that is in the cache.</summary>
     public ulong Flags;
     public int ThreadId;
 
@@ -27,25 +54,27 @@ internal sealed class UserfaultWaiter
 
 /// <summary>What stands between faults of registered memory and the program that answers them.</summary>
 /// <remarks>
-/// Linux: <c>userfaultfd_ctx</c>. userfaultfd(2). Held by the open file and by each area registered with it.
+/// Linux: <c>userfaultfd_ctx</c>. userfaultfd(2). Held by the open file, by each area registered with it and by whoever waits.
 /// <code>
 ///   faulting thread                       program with the descriptor
 ///     queue a waiter, drop the mm's lock ──► poll, read: address
 ///     sleep                                  prepare the page, ioctl COPY: the entry is set
 ///     wake, fault again if need be       ◄── (COPY wakes the range)
 /// </code>
+/// What changes the map itself (<c>fork</c>, <c>mremap</c>, <c>munmap</c>, <c>madvise</c>) is told as events: <c>UserfaultEvents.cs</c>.
 /// </remarks>
-internal sealed class UserfaultContext
+internal sealed partial class UserfaultContext
 {
     public const ulong FaultWrite = 1;
     public const ulong FaultWriteProtect = 2;
+    public const ulong FaultMinor = 4;
 
     /// <summary>The address space that it watches; a reference of <see cref="MmStruct.Count"/>.</summary>
     public MmStruct Mm = null!;
 
     public int References;
 
-    /// <summary>Guards the waiters.</summary>
+    /// <summary>Guards the waiters and the events.</summary>
     public SpinLock Lock;
     private UserfaultWaiter? _first;
     private UserfaultWaiter? _last;
@@ -59,11 +88,15 @@ internal sealed class UserfaultContext
     /// <summary>The descriptor is closed: nobody will answer.</summary>
     public bool IsReleased;
 
-    /// <summary>Faults give SIGBUS at once. Linux: <c>UFFD_FEATURE_SIGBUS</c>.</summary>
-    public bool GivesSigbus;
+    /// <summary>What was agreed on with <c>UFFDIO_API</c>; none before. Never changes after.</summary>
+    public UserfaultFeatures Features;
 
     /// <summary>Faults of the kernel (in system calls) are not for this program. Linux: <c>UFFD_USER_MODE_ONLY</c>.</summary>
     public bool UserModeOnly;
+
+    public bool IsReady => (Features & UserfaultFeatures.Initialized) != 0;
+
+    public bool Has(UserfaultFeatures feature) => (Features & feature) != 0;
 
     public void Initialize(MmStruct mm)
     {
@@ -82,16 +115,33 @@ internal sealed class UserfaultContext
         mm.Drop();
     }
 
-    /// <summary>Whether a fault waits to be read.</summary>
+    /// <summary>Whether a fault or an event waits to be read.</summary>
     public bool HasPending
     {
         get
         {
             bool enabled = Lock.AcquireRaw();
-            bool found = FirstUnread() is not null;
+            bool found = FirstUnread() is not null || _firstEvent is not null;
             Lock.ReleaseRaw(enabled);
             return found;
         }
+    }
+
+    /// <summary>How many faults wait, unread and in all, for <c>/proc/PID/fdinfo</c>.</summary>
+    public void Count(out ulong unread, out ulong all)
+    {
+        unread = 0;
+        all = 0;
+        bool enabled = Lock.AcquireRaw();
+        for (UserfaultWaiter? waiter = _first; waiter is not null; waiter = waiter.Next)
+        {
+            if (waiter.IsWoken)
+                continue;
+            all++;
+            unread += waiter.IsRead ? 0UL : 1;
+        }
+
+        Lock.ReleaseRaw(enabled);
     }
 
     /// <summary>Takes the oldest fault that nobody has read.</summary>
@@ -127,11 +177,12 @@ internal sealed class UserfaultContext
             _sleepers.WakeAll();
     }
 
-    /// <summary>Nobody answers any more: all faults go their ordinary way.</summary>
+    /// <summary>Nobody answers any more: all faults go their ordinary way, and who tells an event goes on.</summary>
     public void Release()
     {
         IsReleased = true;
         _sleepers.WakeAll();
+        _tellers.WakeAll();
         Readers.WakeAll();
     }
 

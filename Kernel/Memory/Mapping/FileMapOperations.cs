@@ -17,6 +17,8 @@ internal class FileMapOperations(PageCache cache) : VmOperations
         AddressSpace mapping = fault.Area.File!.Mapping!;
         if (fault.PageIndex >= mapping.SizePages)
             return PageFaultResult.Sigbus;
+        if (fault.Area.Userfault is not null && fault.Mm.AskUserfault(ref fault, mapping, out PageFaultResult answer))
+            return answer;
 
         Result<Pfn> found;
         if (mapping.IsShmem)

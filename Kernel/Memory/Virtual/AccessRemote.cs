@@ -36,8 +36,19 @@ internal sealed partial class MmStruct
                 continue;
             }
 
-            if (!MayAccess(area, write, force) || !TryGetFrame(area, at, write, out Pfn frame))
+            if (!MayAccess(area, write, force))
                 break;
+            // A debugger does not wait for a program to answer a fault: that may be the one which it has stopped.
+            if (!TryGetFrame(area, at, write, mayWait: !force, out Pfn frame, out bool released))
+            {
+                if (!released)
+                    break;
+                MmapLock.ReadLock();
+                if (TaskMemory.Current.FatalSignalPending)
+                    break;
+                continue;
+            }
+
             Span<byte> memory = DirectMap.Page(frame).Slice((int)at.PageOffset, (int)part);
             if (write)
                 piece.CopyTo(memory);
@@ -87,8 +98,10 @@ internal sealed partial class MmStruct
     }
 
     /// <summary>The frame behind <paramref name="address"/>, faulted in for the access. Linux: <c>follow_page_mask</c> and <c>faultin_page</c>.</summary>
-    private bool TryGetFrame(VmArea area, VirtAddr address, bool write, out Pfn frame)
+    /// <param name="released">False came because a program had to answer: <see cref="MmapLock"/> is free, and the access may be tried again.</param>
+    private bool TryGetFrame(VmArea area, VirtAddr address, bool write, bool mayWait, out Pfn frame, out bool released)
     {
+        released = false;
         // Two rounds at most in practice: one to bring the page in, one to break copy-on-write.
         for (int round = 0; round < 8; round++)
         {
@@ -118,8 +131,10 @@ internal sealed partial class MmStruct
                 }
             }
 
-            FaultFlags flags = FaultFlags.Remote | FaultFlags.Uncounted | (write ? FaultFlags.Write : FaultFlags.None);
-            if (HandleMmFault(area, address, flags) != PageFaultResult.Handled)
+            FaultFlags flags = FaultFlags.Remote | FaultFlags.Uncounted | (write ? FaultFlags.Write : FaultFlags.None) | (mayWait ? FaultFlags.AllowRetry : FaultFlags.None);
+            PageFaultResult result = HandleMmFault(area, address, flags);
+            released = result == PageFaultResult.Retry;
+            if (result != PageFaultResult.Handled)
                 break;
         }
 

@@ -105,6 +105,7 @@ internal sealed partial class MmStruct
             LinkArea(area);
         }
 
+        MarkNew(range.Start);
         AccountVm(flags, (long)pages);
         if ((flags & VmFlags.Locked) != 0)
             LockedVm += pages;

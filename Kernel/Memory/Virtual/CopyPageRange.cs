@@ -35,18 +35,20 @@ internal sealed partial class MmStruct
 
             if (!child.TryAllocatePte(walk.Start, out PageTable<Pte> target))
                 return Errno.ENOMEM;
-            CopyTable(child, ref walk, target, cow);
+            CopyTable(child, ref walk, target, cow, (copy.Flags & VmFlags.UserfaultWriteProtect) != 0);
         }
 
         return Errno.None;
     }
 
-    private void CopyTable(MmStruct child, ref PteTableWalk walk, PageTable<Pte> target, bool cow)
+    private void CopyTable(MmStruct child, ref PteTableWalk walk, PageTable<Pte> target, bool cow, bool isWatched)
     {
         ulong anonymous = 0;
         ulong file = 0;
         ulong shmem = 0;
         FrameTable frames = System.Frames.Table;
+        // The child has not touched it yet; a shared page's changes are the parent's to write back; whom nobody watches nobody protects.
+        PteFlags parentsOwn = PteFlags.Accessed | (cow ? PteFlags.None : PteFlags.Dirty) | (isWatched ? PteFlags.None : PteFlags.UserfaultWriteProtect);
         PageTable<Pte> source = walk.Table;
         int last = walk.LastIndex;
         bool enabled = PageTableLock.AcquireRaw();
@@ -58,7 +60,7 @@ internal sealed partial class MmStruct
             if (!entry.IsMapped())
             {
                 System.DuplicateSwapEntry(child, entry);
-                target[i] = entry.Without(PteFlags.UserfaultWriteProtect);
+                target[i] = isWatched ? entry : entry.Without(PteFlags.UserfaultWriteProtect);
                 continue;
             }
 
@@ -81,9 +83,7 @@ internal sealed partial class MmStruct
                     file++;
             }
 
-            // The child has not touched it yet; a shared page's changes are the parent's to write back.
-            const PteFlags parentsOwn = PteFlags.Accessed | PteFlags.UserfaultWriteProtect;
-            target[i] = entry.Without(cow ? parentsOwn : parentsOwn | PteFlags.Dirty);
+            target[i] = entry.Without(parentsOwn);
         }
 
         PageTableLock.ReleaseRaw(enabled);

@@ -32,7 +32,12 @@ internal sealed partial class MmStruct
         MmapLock.WriteUnlock();
 
         if (error == Errno.None)
+        {
+            Faults.UserfaultContext.TellAll();
             return child;
+        }
+
+        Faults.UserfaultContext.TakeBackAfter(null);
         child.Put();
         return error;
     }
@@ -87,7 +92,7 @@ internal sealed partial class MmStruct
             return Errno.ENOMEM;
         VmArea? copy = DuplicateArea(child, area);
         bool wipe = (area.Flags & VmFlags.WipeOnFork) != 0;
-        if (copy is null || (!wipe && AnonVma.Fork(copy, area) != Errno.None))
+        if (copy is null || ForkUserfault(copy, area.Userfault) != Errno.None || (!wipe && AnonVma.Fork(copy, area) != Errno.None))
         {
             if (copy is not null)
                 FreeArea(copy, opened: false);
@@ -97,7 +102,7 @@ internal sealed partial class MmStruct
         }
 
         // Commit the area, then its pages. If they fail, the child is taken down whole, this area included.
-        copy.Flags &= ~(VmFlags.LockedMask | VmFlags.UserfaultMask);      // locks and watchers are not inherited
+        copy.Flags &= ~VmFlags.LockedMask;      // locks are not inherited
         child.Areas.Append(copy);
         LinkToFile(copy);
         child.AccountVm(copy.Flags, (long)pages);

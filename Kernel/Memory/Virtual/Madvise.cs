@@ -109,8 +109,7 @@ internal sealed partial class MmStruct
                     return hole;
             }
 
-            VirtAddr partEnd = VirtAddr.Min(area.End, end);
-            var part = new PageRange(start, partEnd);
+            var part = new PageRange(start, VirtAddr.Min(area.End, end));
             Errno error;
             if (changesFlags)
             {
@@ -118,14 +117,14 @@ internal sealed partial class MmStruct
             }
             else
             {
-                error = AdvisePages(area, part, advice);
+                error = AdvisePages(ref area, ref part, advice);
                 // These let the lock go meanwhile: the area may not be there any more.
                 previous = advice is MemoryAdvice.Remove or MemoryAdvice.WillNeed ? null : area;
             }
 
             if (error != Errno.None)
                 return error;
-            start = partEnd;
+            start = part.End;
             if (previous is not null && start < previous.End)
                 start = previous.End;
             if (start >= end)
@@ -204,25 +203,16 @@ internal sealed partial class MmStruct
     }
 
     /// <summary>Advice that is followed at once. Linux: <c>madvise_vma_behavior</c>, first half.</summary>
-    private Errno AdvisePages(VmArea area, PageRange part, MemoryAdvice advice)
+    /// <param name="area">Another object may cover the part in the end: a watcher was told meanwhile, without the lock.</param>
+    /// <param name="part">Less may have been done than was asked, up to the end of that area.</param>
+    private Errno AdvisePages(ref VmArea area, ref PageRange part, MemoryAdvice advice)
     {
         switch (advice)
         {
             case MemoryAdvice.DontNeed:
-                if ((area.Flags & (VmFlags.PfnMap | VmFlags.Locked)) != 0)
-                    return Errno.EINVAL;
-                ZapPageRange(area, part);
-                return Errno.None;
             case MemoryAdvice.DontNeedLocked:
-                if ((area.Flags & VmFlags.PfnMap) != 0)
-                    return Errno.EINVAL;
-                ZapPageRange(area, part);
-                return Errno.None;
             case MemoryAdvice.Free:
-                if ((area.Flags & (VmFlags.PfnMap | VmFlags.Locked)) != 0 || !area.IsAnonymous)
-                    return Errno.EINVAL;
-                FreeLazily(part);
-                return Errno.None;
+                return DropPages(ref area, ref part, advice);
             case MemoryAdvice.Cold or MemoryAdvice.PageOut:
                 return CoolPages(area, part, advice == MemoryAdvice.PageOut);
             case MemoryAdvice.Remove:
@@ -233,6 +223,37 @@ internal sealed partial class MmStruct
             default:
                 return Errno.EINVAL;
         }
+    }
+
+    /// <summary>Linux: <c>madvise_dontneed_free</c>.</summary>
+    private Errno DropPages(ref VmArea area, ref PageRange part, MemoryAdvice advice)
+    {
+        VmFlags forbidden = advice == MemoryAdvice.DontNeedLocked ? VmFlags.PfnMap : VmFlags.PfnMap | VmFlags.Locked;
+        if ((area.Flags & forbidden) != 0)
+            return Errno.EINVAL;
+        if (area.Userfault is not null)
+        {
+            Errno error = TellRemoval(area, part, out bool released);
+            if (error != Errno.None)
+                return error;
+            if (released)
+            {
+                if (LookupVma(part.Start) is not { } now)
+                    return Errno.ENOMEM;
+                if ((now.Flags & forbidden) != 0)
+                    return Errno.EINVAL;
+                area = now;
+                part = part.Intersect(now.Range);
+            }
+        }
+
+        if (advice != MemoryAdvice.Free)
+            ZapPageRange(area, part);
+        else if (area.IsAnonymous)
+            FreeLazily(part);
+        else
+            return Errno.EINVAL;
+        return Errno.None;
     }
 
     /// <summary>Unmaps the pages of a part of an area; the next touch finds zeros, or the file again. Linux: <c>zap_page_range</c>.</summary>
@@ -253,8 +274,15 @@ internal sealed partial class MmStruct
         // The file's lock comes before ours, and so the hole is made without ours; the reference keeps the file.
         ulong offset = area.PageIndexOf(part.Start) << PageSize.Shift;
         file.Get();
+        Errno error = TellRemoval(area, part, out _);
+        if (error != Errno.None)
+        {
+            file.Put();
+            return error;
+        }
+
         MmapLock.ReadUnlock();
-        Errno error = file.RemoveRange(offset, offset + part.Bytes);
+        error = file.RemoveRange(offset, offset + part.Bytes);
         file.Put();
         MmapLock.ReadLock();
         return error;
@@ -280,10 +308,9 @@ internal sealed partial class MmStruct
                 break;
             }
 
-            error = FaultIn(area, new PageRange(at, end), write);
+            error = FaultIn(area, ref at, end, write);
             if (error != Errno.None)
                 break;
-            at = end;
         }
 
         MmapLock.ReadUnlock();

@@ -33,6 +33,10 @@ internal sealed partial class MemorySystem
     public readonly ObjectCache<AnonVmaChain> AnonVmaChains;
     public readonly ObjectCache<Faults.UserfaultContext> UserfaultContexts;
     public readonly ObjectCache<Faults.UserfaultWaiter> UserfaultWaiters;
+    public readonly ObjectCache<Faults.UserfaultEvent> UserfaultEvents;
+
+    /// <summary>Whether everybody may have kernel faults answered by programs. <c>/proc/sys/vm/unprivileged_userfaultfd</c>.</summary>
+    public bool UnprivilegedUserfaults;
 
     /// <summary>Where the files behind shared anonymous memory come from; installed by <c>Kernel.cs</c>. Null: there are none yet.</summary>
     public SharedMemorySource? SharedMemory;
@@ -120,6 +124,7 @@ internal sealed partial class MemorySystem
         AnonVmaChains = new ObjectCache<AnonVmaChain>(physical, "anon_vma_chain"u8);
         UserfaultContexts = new ObjectCache<Faults.UserfaultContext>(physical, "userfaultfd_ctx_cache"u8);
         UserfaultWaiters = new ObjectCache<Faults.UserfaultWaiter>(physical, "userfaultfd_wait"u8);
+        UserfaultEvents = new ObjectCache<Faults.UserfaultEvent>(physical, "userfaultfd_event"u8);
         if (Frames.Allocate(0, AllocationFlags.Zeroed, out ZeroPage) != Errno.None)
             Panic.Now("no frame for the zero page"u8);
         InitMm = MmStruct.CreateInitMm(this, kernelRoot);

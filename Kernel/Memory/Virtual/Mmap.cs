@@ -195,6 +195,13 @@ internal sealed partial class MmStruct
             }
         }
 
+        if (error == Errno.None && replaced is not null)
+        {
+            error = PrepareUnmapEvents(replaced, range);
+            if (error != Errno.None && area is not null)
+                FreeArea(area);
+        }
+
         if (error != Errno.None)
         {
             if (upperRest is not null)
@@ -217,10 +224,21 @@ internal sealed partial class MmStruct
                 area.Operations!.Mapped(area);      // such an area is never merged into another
         }
 
+        MarkNew(range.Start);
         AccountVm(flags, (long)pages);
         if ((flags & VmFlags.Locked) != 0)
             LockedVm += pages;
         return Errno.None;
+    }
+
+    /// <summary>
+    /// An area that was made, or has grown, is changed memory for who tracks changes (<c>clear_refs</c>, <c>pagemap</c>), though no page of it was
+    /// written. Linux: "New (or expanded) vma always get soft dirty status".
+    /// </summary>
+    private void MarkNew(VirtAddr start)
+    {
+        if (LookupVma(start) is { } area)
+            area.Flags |= VmFlags.SoftDirty;
     }
 
     /// <summary>Allocates the area and lets its file, or shared memory, set it up.</summary>

@@ -1,5 +1,6 @@
 using System;
 using NanoVm.Core;
+using NanoVm.Memory.Faults;
 using NanoVm.Memory.Mapping;
 
 namespace NanoVm.Memory.Virtual;
@@ -54,6 +55,7 @@ internal sealed partial class MmStruct
         Result<VirtAddr> result = MremapLocked(address, oldLength, newLength, flags, newAddress, ref populate);
         ValidateInDebug();
         MmapLock.WriteUnlock();
+        UserfaultContext.TellAll();
         return result;
     }
 
@@ -224,11 +226,13 @@ internal sealed partial class MmStruct
 
         var source = new PageRange(from, from + oldLength);
         var target = new PageRange(to, to + newLength);
-        Errno error = ReserveTables(source, to);
+        UserfaultEvent? before = UserfaultContext.LastPrepared;
+        Errno error = TryPrepareRemap(area.Userfault, from, to, oldLength) ? ReserveTables(source, to) : Errno.ENOMEM;
         if (error == Errno.None)
             error = CopyAreaTo(area, source, target);
         if (error != Errno.None)
         {
+            UserfaultContext.TakeBackAfter(before);
             FreeUnusedTables(target);
             if (accounted)
                 System.Uncommit(newPages);
@@ -298,9 +302,13 @@ internal sealed partial class MmStruct
             return Errno.ENOMEM;
         }
 
-        // Who watches the old place does not know of the new one.
-        made.Flags &= ~VmFlags.UserfaultMask;
-        ReplaceUserfault(made, null);
+        if (area.Userfault is { } watcher && !watcher.Has(UserfaultFeatures.EventRemap))
+        {
+            // Who watches the old place does not know of the new one.
+            made.Flags &= ~VmFlags.UserfaultMask;
+            ReplaceUserfault(made, null);
+        }
+
         made.Operations?.Open(made);
         LinkArea(made);
         return Errno.None;

@@ -36,6 +36,13 @@ internal sealed partial class MmStruct
         Errno error = ReserveCuts(first, range, out VmArea? upperRest);
         if (error != Errno.None)
             return error;
+        error = PrepareUnmapEvents(first, range);
+        if (error != Errno.None)
+        {
+            if (upperRest is not null)
+                FreeArea(upperRest, opened: false);
+            return error;
+        }
 
         // Commit: nothing below can fail.
         RemoveRange(first, range, upperRest);

@@ -17,9 +17,8 @@ internal sealed partial class MmStruct
     {
         MmapLock.ReadLock();
         Errno error = Errno.None;
-        VmArea? area = FindVma(range.Start);
         VirtAddr at = range.Start;
-        while (at < range.End && area is not null && area.Start < range.End)
+        while (at < range.End && FindVma(at) is { } area && area.Start < range.End)
         {
             if (area.Start > at)
                 at = area.Start;
@@ -28,38 +27,48 @@ internal sealed partial class MmStruct
             {
                 // Private writable pages are copied now; shared ones only when written, or every page of the file would become dirty.
                 bool write = (area.Flags & (VmFlags.Write | VmFlags.Shared)) == VmFlags.Write;
-                error = FaultIn(area, new PageRange(at, end), write);
-                if (error != Errno.None && !ignoreErrors)
+                error = FaultIn(area, ref at, end, write);
+                if (error != Errno.None && (!ignoreErrors || error == Errno.EINTR))
                     break;
+                if (error == Errno.None)
+                    continue;
                 error = Errno.None;
             }
 
             at = end;
-            area = area.Next;
         }
 
         MmapLock.ReadUnlock();
         return error;
     }
 
-    /// <summary>Faults in each page of a part of <paramref name="area"/>. Holds <see cref="MmapLock"/>.</summary>
+    /// <summary>Faults in each page from <paramref name="at"/> to <paramref name="end"/>, which lie in <paramref name="area"/>.</summary>
+    /// <param name="at">How far it came: less than the end, without an error, when a program had to answer a fault. The area has to be looked up again then.</param>
+    /// <remarks>Holds <see cref="MmapLock"/> for reading; it may have been released and taken again.</remarks>
     /// <returns><see cref="Errno.EFAULT"/> when the area forbids the access or nothing lies behind it, <see cref="Errno.ENOMEM"/>, <see cref="Errno.EINTR"/> when the task is killed.</returns>
-    internal Errno FaultIn(VmArea area, PageRange range, bool write)
+    internal Errno FaultIn(VmArea area, ref VirtAddr at, VirtAddr end, bool write)
     {
         if (write ? (area.Flags & VmFlags.Write) == 0 : (area.Flags & VmFlags.AccessMask) == 0)
             return Errno.EFAULT;
-        FaultFlags flags = FaultFlags.Uncounted | (write ? FaultFlags.Write : FaultFlags.None);
-        for (VirtAddr address = range.Start; address < range.End; address += PageSize.Bytes)
+        FaultFlags flags = FaultFlags.Uncounted | FaultFlags.AllowRetry | (write ? FaultFlags.Write : FaultFlags.None);
+        for (; at < end; at += PageSize.Bytes)
         {
-            Pte entry = ReadPte(address);
+            Pte entry = ReadPte(at);
             if (entry.IsPresent && (!write || entry.IsWritable))
                 continue;
             if (TaskMemory.Current.FatalSignalPending)
                 return Errno.EINTR;
-            Errno error = ToErrno(HandleMmFault(area, address, flags));
+            PageFaultResult result = HandleMmFault(area, at, flags);
+            if (result == PageFaultResult.Retry)
+            {
+                MmapLock.ReadLock();
+                return Errno.None;
+            }
+
+            Errno error = ToErrno(result);
             if (error != Errno.None)
                 return error;
-            if ((address.Value & (PageSize.LargeBytes - 1)) == 0)
+            if ((at.Value & (PageSize.LargeBytes - 1)) == 0)
                 PerCpu.Scheduler.CondResched();
         }
 

@@ -28,6 +28,12 @@ internal abstract class TaskMemory : KernelThread
     /// <summary>Faults that waited for a device. Linux: <c>maj_flt</c>.</summary>
     public ulong MajorFaults;
 
+    /// <summary>What the running call has to tell to programs that watch its memory. This task only.</summary>
+    internal Faults.UserfaultEvent? UserfaultEvents;
+
+    /// <summary>The task is ending: nobody may be asked about its faults any more.</summary>
+    public virtual bool IsLeaving => false;
+
     /// <summary>The running task. Every thread of this kernel is a <see cref="TaskMemory"/>, so the cast needs no check.</summary>
     public static TaskMemory Current
     {

@@ -80,6 +80,9 @@ internal enum VmFlags : ulong
     /// <summary>Bits 32 to 35: the protection key of the area's pages.</summary>
     ProtectionKeyMask = 0xfUL << 32,
 
+    /// <summary>userfaultfd reports pages that are in the page cache but not mapped here.</summary>
+    UserfaultMinor = 1UL << 37,
+
     /// <summary>Read, write and execute.</summary>
     AccessMask = Read | Write | Execute,
     /// <summary>All that <c>mprotect</c> may ever grant.</summary>
@@ -89,7 +92,7 @@ internal enum VmFlags : ulong
     /// <summary>Both lock bits. Linux: <c>VM_LOCKED_MASK</c> negated.</summary>
     LockedMask = Locked | LockOnFault,
     /// <summary>Any userfaultfd mode.</summary>
-    UserfaultMask = UserfaultMissing | UserfaultWriteProtect,
+    UserfaultMask = UserfaultMissing | UserfaultWriteProtect | UserfaultMinor,
     /// <summary>What the heap and an exec'ed stack start with, execution apart. Linux: <c>VM_DATA_DEFAULT_FLAGS</c>.</summary>
     DataDefault = Read | Write | MayRead | MayWrite | MayExecute,
     /// <summary>Linux: <c>VM_STACK_FLAGS</c>.</summary>

@@ -139,6 +139,7 @@ internal sealed class ProcessFiles
         Add(vm, "overcommit_kbytes"u8, Setting.OvercommitKilobytes);
         Add(vm, "mmap_min_addr"u8, Setting.MmapMinAddress);
         Add(vm, "swappiness"u8, Setting.Swappiness);
+        Add(vm, "unprivileged_userfaultfd"u8, Setting.UnprivilegedUserfaults);
         Add(vm, "drop_caches"u8, Setting.DropCaches, 0x80);
         Add(vm, "admin_reserve_kbytes"u8, Setting.AdminReserve);
         Add(vm, "user_reserve_kbytes"u8, Setting.UserReserve);

@@ -67,6 +67,8 @@ internal static class SmapsText
             w.Text(letters.Slice(bit * 2, 2));
             w.Byte((byte)' ');
         }
+        if ((flags & VmFlags.UserfaultMinor) != 0)
+            w.Text("ui "u8);
         w.Byte((byte)'\n');
     }
 }

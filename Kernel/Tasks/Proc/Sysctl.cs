@@ -112,6 +112,7 @@ internal enum Setting
     OvercommitKilobytes,
     MmapMinAddress,
     Swappiness,
+    UnprivilegedUserfaults,
     DropCaches,
     AdminReserve,
     UserReserve,
@@ -222,6 +223,7 @@ internal sealed class SysctlFile : ProcPage
         Setting.OvercommitKilobytes => (long)s.Memory.OvercommitKilobytes,
         Setting.MmapMinAddress => (long)s.Memory.MmapMinAddress,
         Setting.Swappiness => s.Memory.Reclaim!.Swappiness,
+        Setting.UnprivilegedUserfaults => s.Memory.UnprivilegedUserfaults ? 1 : 0,
         Setting.DropCaches => _files.DropCaches,
         Setting.AdminReserve => (long)s.Memory.AdminReserveKilobytes,
         Setting.UserReserve => (long)s.Memory.UserReserveKilobytes,
@@ -340,6 +342,11 @@ internal sealed class SysctlFile : ProcPage
                 if (value < 0)
                     return false;
                 s.Memory.MmapMinAddress = (ulong)value;
+                return true;
+            case Setting.UnprivilegedUserfaults:
+                if (value is < 0 or > 1)
+                    return false;
+                s.Memory.UnprivilegedUserfaults = value == 1;
                 return true;
             case Setting.Swappiness:
                 if (value is < 0 or > 200)

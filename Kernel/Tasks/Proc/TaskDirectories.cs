@@ -92,6 +92,8 @@ internal sealed class DescriptorInfo(TaskSystem system) : TaskPage(system, defau
             counter.WriteInfo(ref w);
         else if (open is EventPoll poll)
             poll.WriteInfo(ref w);
+        else if (open is Files.Userfault.UserfaultFile userfault)
+            userfault.WriteInfo(ref w);
         open.Put();
         return Errno.None;
     }
