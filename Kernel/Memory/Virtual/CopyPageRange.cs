@@ -23,19 +23,20 @@ internal sealed partial class MmStruct
         if (!NeedsCopy(area))
             return Errno.None;
         bool cow = area.Flags.IsCow();
+        bool isWatched = (copy.Flags & VmFlags.UserfaultWriteProtect) != 0;
         var walk = new PteTableWalk(this, area.Range);
         while (walk.MoveNext())
         {
             if (walk.IsHuge)
             {
-                if (CopyHuge(child, walk.Huge, walk.Start) != Errno.None)
+                if (CopyHuge(child, walk.Huge, walk.Start, isWatched) != Errno.None)
                     return Errno.ENOMEM;
                 continue;
             }
 
             if (!child.TryAllocatePte(walk.Start, out PageTable<Pte> target))
                 return Errno.ENOMEM;
-            CopyTable(child, ref walk, target, cow, (copy.Flags & VmFlags.UserfaultWriteProtect) != 0);
+            CopyTable(child, ref walk, target, cow, isWatched);
         }
 
         return Errno.None;

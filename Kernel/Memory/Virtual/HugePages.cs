@@ -150,7 +150,7 @@ internal sealed partial class MmStruct
 
     /// <summary>The child of a fork gets the huge page too, both until one writes. Linux: <c>copy_huge_pmd</c>.</summary>
     /// <returns><see cref="Errno.ENOMEM"/> when a table cannot be made.</returns>
-    private Errno CopyHuge(MmStruct child, PmdPlace place, VirtAddr block)
+    private Errno CopyHuge(MmStruct child, PmdPlace place, VirtAddr block, bool isWatched)
     {
         // Reserve.
         if (!child.TryAllocatePmd(block, out PmdPlace target) || !child.TryAllocateTable(out Pfn table))
@@ -161,7 +161,7 @@ internal sealed partial class MmStruct
         Pmd entry = place.Entry.Without(PteFlags.Writable);
         place.Entry = entry;
         System.DuplicateHugeMapping(entry);
-        child.SetHuge(target, entry.Without(PteFlags.Accessed | PteFlags.UserfaultWriteProtect), table);
+        child.SetHuge(target, entry.Without(isWatched ? PteFlags.Accessed : PteFlags.Accessed | PteFlags.UserfaultWriteProtect), table);
         PageTableLock.ReleaseRaw(enabled);
         System.Statistics.Add(VmCounter.ForkPagesShared, FrameAllocator.HugeFrames);
         return Errno.None;

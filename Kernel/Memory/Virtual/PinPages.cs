@@ -22,8 +22,18 @@ internal sealed partial class MmStruct
             VirtAddr at = start.PageDown() + ((ulong)pinned << PageSize.Shift);
             if (at >= TaskSize || FindExtendVma(at) is not { } area)
                 break;
-            if ((area.Flags & (VmFlags.Io | VmFlags.PfnMap)) != 0 || !MayAccess(area, write, force: false) || !TryGetFrame(area, at, write, out Pfn frame))
+            if ((area.Flags & (VmFlags.Io | VmFlags.PfnMap)) != 0 || !MayAccess(area, write, force: false))
                 break;
+            if (!TryGetFrame(area, at, write, mayWait: true, out Pfn frame, out bool released))
+            {
+                if (!released)
+                    break;
+                MmapLock.ReadLock();            // a program has answered the fault
+                if (TaskMemory.Current.FatalSignalPending)
+                    break;
+                continue;
+            }
+
             System.Frames.Get(frame);
             frames[pinned++] = frame;
         }
