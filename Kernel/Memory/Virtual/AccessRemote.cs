@@ -67,10 +67,21 @@ internal sealed partial class MmStruct
     {
         MmapLock.ReadLock();
         VirtAddr end = address + bytes;
-        for (VirtAddr at = address.PageDown(); at < end && at < TaskSize; at += PageSize.Bytes)
+        VirtAddr at = address.PageDown();
+        while (at < end && at < TaskSize)
         {
-            if (FindExtendVma(at) is not { } area || (area.Flags & (VmFlags.Io | VmFlags.PfnMap)) != 0 || !MayAccess(area, write, force: false)
-                || !TryGetFrame(area, at, write, out _))
+            if (FindExtendVma(at) is not { } area || (area.Flags & (VmFlags.Io | VmFlags.PfnMap)) != 0 || !MayAccess(area, write, force: false))
+                break;
+            if (TryGetFrame(area, at, write, mayWait: true, out _, out bool released))
+            {
+                at += PageSize.Bytes;
+                continue;
+            }
+
+            if (!released)
+                break;
+            MmapLock.ReadLock();
+            if (TaskMemory.Current.FatalSignalPending)
                 break;
         }
 
