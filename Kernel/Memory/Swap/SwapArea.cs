@@ -40,32 +40,29 @@ internal sealed class SwapArea
     /// <summary>Who reads from the area just now: it does not go meanwhile.</summary>
     public int Readers;
 
-    /// <summary>Where the search for a free slot goes on: slots are used in order, so that neighbours in time are neighbours on the disk.</summary>
-    public int Next;
+    /// <summary>Which slot is given out next: neighbours in time are neighbours on the disk.</summary>
+    public SwapClusters Clusters;
 
     /// <summary><c>swapoff</c> is under way: no new slots.</summary>
     public bool Ending;
 
     public ulong Used => Slots - Free;
 
-    /// <summary>Finds a free slot. O(1) unless the area is nearly full.</summary>
+    /// <summary>Takes a free slot. O(1).</summary>
     public bool TryTake(out int slot)
     {
         slot = 0;
-        if (Free == 0 || Ending)
+        if (Free == 0 || Ending || !Clusters.TryTake(Uses, out slot))
             return false;
-        for (int tried = 0; tried < Uses.Length; tried++)
-        {
-            int at = Next;
-            Next = Next + 1 == Uses.Length ? 1 : Next + 1;
-            if (Uses[at] != 0)
-                continue;
-            Free--;
-            slot = at;
-            return true;
-        }
+        Free--;
+        return true;
+    }
 
-        return false;
+    /// <summary>A slot that nobody uses any more.</summary>
+    public void Return(int slot)
+    {
+        Free++;
+        Clusters.Return(slot);
     }
 
     public Errno Read(ulong slot, ReadOnlySpan<BlockSegment> memory) => Transfer(BlockDirection.Read, slot, memory);

@@ -52,7 +52,6 @@ internal sealed partial class SwapSystem
         area.File = file;
         area.Device = file.Disk!;
         area.Number = number;
-        area.Next = 1;
         Errno error = Prepare(area);
         if (error != Errno.None)
         {
@@ -87,6 +86,8 @@ internal sealed partial class SwapSystem
             error = MakeMap(area, page);
         if (error == Errno.None)
             error = MakeExtents(area);
+        if (error == Errno.None)
+            error = MakeClusters(area);
         _frames.Put(page);
         if (error == Errno.None && area.Slots == 0)
             error = Errno.EINVAL;
@@ -126,6 +127,15 @@ internal sealed partial class SwapSystem
             return;
         area.Uses[slot] = SwapArea.Bad;
         area.Slots--;
+    }
+
+    private Errno MakeClusters(SwapArea area)
+    {
+        SwapClusters.Cluster[]? clusters = _memory.Physical.Arrays.Allocate<SwapClusters.Cluster>(SwapClusters.CountFor(area.Uses.Length));
+        if (clusters is null)
+            return Errno.ENOMEM;
+        area.Clusters.Initialize(clusters, area.Uses);
+        return Errno.None;
     }
 
     /// <summary>Looks where every page lies: once to count the pieces, once to write them down. Linux: <c>generic_swapfile_activate</c>.</summary>
@@ -192,6 +202,7 @@ internal sealed partial class SwapSystem
         KernelArrays arrays = _memory.Physical.Arrays;
         arrays.Free(area.Uses);
         arrays.Free(area.Extents);
+        arrays.Free(area.Clusters.Array);
         _objects.Free(area);
     }
 }

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using NanoVm.Core;
 using NanoVm.Hal;
 using NanoVm.Memory.Physical;
+using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Memory.Swap;
 
@@ -33,6 +34,8 @@ internal sealed partial class SwapSystem
         {
             if (TryFind(entry, out Pfn pfn))
             {
+                if (_frames[pfn].TestAndClear(FrameFlags.Readahead))
+                    _memory.Statistics.Count(VmCounter.SwapReadAheadHits);
                 if (_frames[pfn].Has(FrameFlags.UpToDate))
                     return pfn;
                 Locks.WaitUnlocked(pfn);
@@ -70,13 +73,16 @@ internal sealed partial class SwapSystem
         others = false;
         ClusterPages pages = default;
         ClusterSegments segments = default;
+        // The one that matters comes first: who has begun to read others, and so locked them, must not wait for memory.
+        if (_frames.Allocate(AllocationFlags.User, out Pfn wantedPage) != Errno.None)
+            return IsUsed(area, wantedSlot) ? Errno.ENOMEM : Errno.ENOENT;
         int first = wantedSlot, count = 0;
         while (first > low && first > 1 && WantsRead(area, first - 1))
             first--;
         for (int slot = first; slot < high; slot++)
         {
             bool wanted = slot == wantedSlot;
-            if (!WantsRead(area, slot) || !TryBeginRead(area, slot, wanted, out Pfn page))
+            if (!WantsRead(area, slot) || !TryBeginRead(area, slot, wanted ? wantedPage : Pfn.None, out Pfn page))
             {
                 if (slot < wantedSlot)
                 {
@@ -89,8 +95,16 @@ internal sealed partial class SwapSystem
 
                 if (!wanted)
                     break;
+                // Somebody else reads it, or it is used no more, or there is no memory for its place in the cache.
                 EndRead(area, pages, count, Errno.EIO);
+                _frames.Put(wantedPage);
                 return WantsRead(area, slot) ? Errno.ENOMEM : IsUsed(area, slot) ? Errno.None : Errno.ENOENT;
+            }
+
+            if (!wanted)
+            {
+                _frames[page].SetFlags(FrameFlags.Readahead);
+                _memory.Statistics.Count(VmCounter.SwapReadAhead);
             }
 
             pages[count] = page;
@@ -115,11 +129,11 @@ internal sealed partial class SwapSystem
         return wants;
     }
 
-    /// <summary>Takes a frame and enters it, locked and incomplete, into the cache.</summary>
-    private bool TryBeginRead(SwapArea area, int slot, bool mayReclaim, out Pfn page)
+    /// <summary>Enters a frame, locked and incomplete, into the cache: the one given, or a fresh one if there is plenty.</summary>
+    private bool TryBeginRead(SwapArea area, int slot, Pfn given, out Pfn page)
     {
-        AllocationFlags flags = AllocationFlags.User | (mayReclaim ? AllocationFlags.None : AllocationFlags.NoReclaim);
-        if (_frames.Allocate(flags, out page) != Errno.None)
+        page = given;
+        if (given.IsNone && _frames.Allocate(AllocationFlags.User | AllocationFlags.NoReclaim, out page) != Errno.None)
             return false;
         _frames[page].SetFlags(FrameFlags.Locked | FrameFlags.SwapBacked | FrameFlags.Anonymous);
         bool enabled = _lock.AcquireRaw();
@@ -128,7 +142,8 @@ internal sealed partial class SwapSystem
         if (added)
             return true;
         _frames[page].Flags = FrameFlags.None;
-        _frames.Put(page);
+        if (given.IsNone)
+            _frames.Put(page);
         return false;
     }
 

@@ -82,7 +82,7 @@ internal sealed partial class SwapSystem
             }
             else
             {
-                area.Free++;
+                area.Return(slot);
             }
         }
 
@@ -243,7 +243,7 @@ internal sealed partial class SwapSystem
 
     private void FreeSlot(SwapArea area, int slot)
     {
-        area.Free++;
+        area.Return(slot);
         if (!area.Ending)
             _memory.FreeSwapPages++;
     }
