@@ -17,6 +17,7 @@ public sealed class SwapTests : VirtualTest
     {
         private readonly byte[] _bytes;
         public bool Fails;
+        public int Transfers;
 
         public MemoryDisk(int pages)
         {
@@ -36,6 +37,7 @@ public sealed class SwapTests : VirtualTest
         {
             if (Fails)
                 return Errno.EIO;
+            Transfers += direction == BlockDirection.Read ? 1 : 0;
             int at = (int)sector * 512;
             foreach (BlockSegment segment in memory)
             {
@@ -120,6 +122,39 @@ public sealed class SwapTests : VirtualTest
         Assert.Equal(0UL, _swap.CachedPages.Value);
         Assert.Equal(Errno.None, _swap.Stop(_file));
         Assert.Equal(Errno.EINVAL, _swap.Stop(_file));
+    }
+
+    [Fact]
+    public void Pages_that_go_out_in_order_lie_side_by_side_and_are_read_in_clusters()
+    {
+        Assert.Equal(Errno.None, _swap.Start(_file, -1));
+        const int pages = 512;
+        ulong at = Map(pages);
+        for (ulong i = 0; i < pages; i++)
+            Put(at + i * Page, i + 1);
+        for (int i = 0; i < 40 && Mm.SwapEntries < pages; i++)
+            SwapOut(32);
+        Assert.Equal((ulong)pages, Mm.SwapEntries);
+
+        var slots = new ulong[pages];
+        for (ulong i = 0; i < pages; i++)
+        {
+            Assert.True(Mm.TryFindSwapped(Range(at + i * Page, 1), -1, out _, out SwapEntry slot));
+            slots[i] = slot.Slot;
+        }
+
+        int neighbours = slots.Zip(slots.Skip(1)).Count(pair => pair.Second == pair.First + 1);
+        Assert.True(neighbours > pages * 9 / 10, $"{neighbours} of {pages} pages lie behind the one before");
+
+        _disk.Transfers = 0;
+        for (ulong i = 0; i < pages; i++)
+            Assert.Equal(i + 1, Get(at + i * Page));
+        Assert.True(_disk.Transfers <= pages / 8 * 2, $"{_disk.Transfers} reads");
+        VmStat counted = Machine.System.Statistics;
+        Assert.Equal((ulong)_disk.Transfers, counted[VmCounter.FaultSwapIn]);
+        Assert.Equal(pages - (ulong)_disk.Transfers, counted[VmCounter.SwapReadAhead]);
+        Assert.Equal(counted[VmCounter.SwapReadAhead], counted[VmCounter.SwapReadAheadHits]);
+        Assert.Equal(Errno.None, _swap.Stop(_file));
     }
 
     [Fact]

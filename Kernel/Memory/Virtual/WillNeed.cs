@@ -41,7 +41,7 @@ internal sealed partial class MmStruct
     }
 
     /// <summary>The first entry of a range that names a slot, of one swap area or (−1) of any.</summary>
-    private bool TryFindSwapped(PageRange range, int number, out VirtAddr address, out SwapEntry slot)
+    internal bool TryFindSwapped(PageRange range, int number, out VirtAddr address, out SwapEntry slot)
     {
         var walk = new PteTableWalk(this, range, HugeVisit.Look);
         while (walk.MoveNext())
