@@ -1,5 +1,6 @@
 using NanoVm.Core;
 using NanoVm.Hal;
+using NanoVm.Memory.Check;
 using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Physical;
 using NanoVm.Memory.Swap;

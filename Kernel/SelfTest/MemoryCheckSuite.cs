@@ -1,5 +1,6 @@
 using System;
 using NanoVm.Core;
+using NanoVm.Memory.Check;
 using NanoVm.Memory.Virtual;
 
 namespace NanoVm.SelfTest;

@@ -1,5 +1,6 @@
 using System;
 using NanoVm.Core;
+using NanoVm.Memory.Check;
 using NanoVm.Core.Sync;
 using NanoVm.Memory.Structures;
 using NanoVm.Memory.Virtual;
@@ -78,10 +79,21 @@ internal abstract partial class AddressSpace
 
     internal static VmArea? NextArea(VmArea area, ulong index) => IntervalTree<VmArea, AreaTraits>.NextOverlap(area, index, index);
 
-    private void ValidateAreas()
+    /// <summary>Whether the area is in the tree of those that map the file. O(areas that map its first page).</summary>
+    internal bool HasArea(VmArea area)
     {
         bool enabled = _areasLock.AcquireRaw();
-        Panic.Unless(_areas.Validate(out ulong count) && count == (ulong)AreaCount, "a file's tree of areas is broken"u8);
+        VmArea? found = _areas.FirstOverlap(area.PageOffset, area.PageOffset);
+        while (found is not null && !ReferenceEquals(found, area))
+            found = IntervalTree<VmArea, AreaTraits>.NextOverlap(found, area.PageOffset, area.PageOffset);
+        _areasLock.ReleaseRaw(enabled);
+        return found is not null;
+    }
+
+    private void CheckAreas(ref MemoryReport report)
+    {
+        bool enabled = _areasLock.AcquireRaw();
+        report.Unless(_areas.Validate(out ulong count) && count == (ulong)AreaCount, "a file's tree of areas is broken"u8);
         _areasLock.ReleaseRaw(enabled);
     }
 

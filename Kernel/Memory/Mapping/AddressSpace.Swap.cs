@@ -223,6 +223,20 @@ internal abstract partial class AddressSpace
         return Errno.None;
     }
 
+    /// <summary>Counts the slots that the file names; for memfsck.</summary>
+    internal void CountSwappedSlots(int[]?[] seen, ref Check.MemoryReport report)
+    {
+        ulong index = 0;
+        while (TryNextSwapped(ref index, ulong.MaxValue, -1, out SwapEntry slot))
+        {
+            int[]? uses = slot.Area < seen.Length ? seen[slot.Area] : null;
+            if (report.Unless(uses is not null && slot.Slot < (ulong)uses.Length, "a file names swap that is not there"u8))
+                uses![(int)slot.Slot]++;
+            if (index++ == ulong.MaxValue)
+                break;
+        }
+    }
+
     /// <summary>The next entry that names a slot, of one area or (−1) of any.</summary>
     private bool TryNextSwapped(ref ulong index, ulong last, int area, out SwapEntry slot)
     {

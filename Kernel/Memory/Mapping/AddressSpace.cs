@@ -1,5 +1,6 @@
 using NanoVm.Core;
 using NanoVm.Core.Sync;
+using NanoVm.Memory.Check;
 using NanoVm.Memory.Physical;
 
 namespace NanoVm.Memory.Mapping;
@@ -180,30 +181,63 @@ internal abstract partial class AddressSpace
     /// <summary>Panics unless the array and every frame in it agree.</summary>
     public void Validate()
     {
+        MemoryReport report = default;
+        Check(ref report);
+        report.PanicIfBroken();
+    }
+
+    /// <summary>Checks the array against every frame in it, and the tree of areas.</summary>
+    internal void Check(ref MemoryReport report)
+    {
         bool enabled = _lock.AcquireRaw();
-        Panic.Unless(_pages.Validate() == StoredPages, "a page cache counts its pages wrong"u8);
+        report.Unless(_pages.Validate() == StoredPages, "a page cache counts its pages wrong"u8);
         ulong index = 0, swapped = 0;
         while (_pages.TryFind(ref index, ulong.MaxValue, out ulong entry))
         {
             if (IsPage(entry))
-                ValidatePage(PageOf(entry), index);
+                CheckPage(PageOf(entry), index, ref report);
             else
                 swapped++;
             if (++index == 0)
                 break;
         }
 
-        Panic.Unless(swapped == SwappedPages, "a file counts its pages in swap wrong"u8);
+        report.Unless(swapped == SwappedPages, "a file counts its pages in swap wrong"u8);
         _lock.ReleaseRaw(enabled);
-        ValidateAreas();
+        CheckAreas(ref report);
     }
 
-    private void ValidatePage(Pfn page, ulong index)
+    /// <summary>Whether <paramref name="index"/> is the first page in memory: where a walk over all frames meets the file for the first time.</summary>
+    internal bool IsFirstPage(ulong index)
+    {
+        ulong first = 0;
+        bool enabled = _lock.AcquireRaw();
+        bool found = _pages.TryFind(ref first, ulong.MaxValue, out ulong entry);
+        while (found && !IsPage(entry) && first != ulong.MaxValue)
+        {
+            first++;
+            found = _pages.TryFind(ref first, ulong.MaxValue, out entry);
+        }
+
+        _lock.ReleaseRaw(enabled);
+        return found && first == index;
+    }
+
+    /// <summary>Whether the cache has this very frame at <paramref name="index"/>.</summary>
+    internal bool IsAt(Pfn page, ulong index)
+    {
+        bool enabled = _lock.AcquireRaw();
+        ulong entry = _pages.Load(index);
+        _lock.ReleaseRaw(enabled);
+        return entry == EntryOf(page);
+    }
+
+    private void CheckPage(Pfn page, ulong index, ref MemoryReport report)
     {
         ref PageFrame frame = ref _cache.Frames[page];
-        Panic.Unless(frame.Has(FrameFlags.PageCache) && IsHome(ref frame) && frame.Index == index, "a page of the cache does not know its place"u8);
-        Panic.Unless(frame.ReferenceCount > frame.MapCount, "a page of the cache lacks the cache's reference"u8);
-        Panic.Unless(_pages.HasMark(index, XArrayMark.Dirty) == (!IsShmem && frame.Has(FrameFlags.Dirty)), "a page of the cache is marked wrong"u8);
+        report.Unless(frame.Has(FrameFlags.PageCache) && IsHome(ref frame) && frame.Index == index, "a page of the cache does not know its place"u8, page);
+        report.Unless(frame.ReferenceCount > frame.MapCount, "a page of the cache lacks the cache's reference"u8, page);
+        report.Unless(_pages.HasMark(index, XArrayMark.Dirty) == (!IsShmem && frame.Has(FrameFlags.Dirty)), "a page of the cache is marked wrong"u8, page);
     }
 
     /// <summary>Takes a frame, puts it into the cache locked, and has it filled.</summary>

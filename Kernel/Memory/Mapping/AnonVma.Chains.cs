@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using NanoVm.Core;
 using NanoVm.Core.Sync;
+using NanoVm.Memory.Check;
 using NanoVm.Memory.Structures;
 using NanoVm.Memory.Virtual;
 
@@ -150,11 +151,15 @@ internal sealed partial class AnonVma
             Attach(chain);
     }
 
-    /// <summary>Panics unless the tree is sound.</summary>
-    public void Validate()
+    /// <summary>Checks the tree, and that the chain of an area is in it.</summary>
+    internal void Check(AnonVmaChain chain, ref MemoryReport report)
     {
         bool enabled = Root.Lock.AcquireRaw();
-        Panic.Unless(_chains.Validate(out ulong count) && count != 0, "a tree of chains is broken"u8);
+        report.Unless(_chains.Validate(out ulong count) && count != 0, "a tree of chains is broken"u8);
+        AnonVmaChain top = chain;
+        while (top.TreeLinks.Parent is { } above)
+            top = above;
+        report.Unless(chain.TreeLinks.IsLinked && ReferenceEquals(top, _chains.Top), "an area's chain is not in the tree of its reverse map"u8);
         Root.Lock.ReleaseRaw(enabled);
     }
 

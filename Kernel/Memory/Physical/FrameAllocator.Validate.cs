@@ -1,6 +1,7 @@
 using System;
 using System.Diagnostics;
 using NanoVm.Core;
+using NanoVm.Memory.Check;
 
 namespace NanoVm.Memory.Physical;
 
@@ -13,17 +14,25 @@ internal sealed partial class FrameAllocator
     /// <summary>Panics unless every list, count and flag is right. O(frames).</summary>
     public void Validate()
     {
+        MemoryReport report = default;
+        Check(ref report);
+        report.PanicIfBroken();
+    }
+
+    /// <summary>Checks every list, count and flag. O(frames).</summary>
+    internal void Check(ref MemoryReport report)
+    {
         foreach (Zone zone in _zones)
         {
             bool enabled = zone.Lock.AcquireRaw();
-            ValidateZone(zone);
+            CheckZone(zone, ref report);
             zone.Lock.ReleaseRaw(enabled);
         }
 
-        ValidateFlags();
+        CheckFlags(ref report);
     }
 
-    private void ValidateZone(Zone zone)
+    private void CheckZone(Zone zone, ref MemoryReport report)
     {
         ulong free = 0;
         for (int order = 0; order < Zone.Orders; order++)
@@ -33,45 +42,47 @@ internal sealed partial class FrameAllocator
             for (uint at = zone.FirstBlock(order); at != PageFrame.NoLink; at = _frames[at].Next)
             {
                 ref PageFrame frame = ref _frames[at];
-                Panic.Unless(frame.Flags == FrameFlags.Buddy && frame.Order == order, "a free block has the wrong flags or order"u8);
-                Panic.Unless(frame.Previous == previous, "a list of free blocks is broken"u8);
-                Panic.Unless((at & ((1u << order) - 1)) == 0, "a free block is not aligned"u8);
-                Panic.Unless(at >= zone.Start.Value && at + (1UL << order) <= zone.End.Value, "a free block lies outside its zone"u8);
-                Panic.Unless(frame.ReferenceCount == 0 && frame.MapCount == 0, "a free block is in use"u8);
+                report.Unless(frame.Flags == FrameFlags.Buddy && frame.Order == order, "a free block has the wrong flags or order"u8);
+                report.Unless(frame.Previous == previous, "a list of free blocks is broken"u8);
+                report.Unless((at & ((1u << order) - 1)) == 0, "a free block is not aligned"u8);
+                if (!report.Unless(at >= zone.Start.Value && at + (1UL << order) <= zone.End.Value, "a free block lies outside its zone"u8))
+                    return;
+                report.Unless(frame.ReferenceCount == 0 && frame.MapCount == 0, "a free block is in use"u8);
                 if (order < FrameTable.MaxOrder)
                 {
                     ref PageFrame buddy = ref _frames[at ^ (1u << order)];
-                    Panic.Unless(buddy.Flags != FrameFlags.Buddy || buddy.Order != order, "two free buddies were not joined"u8);
+                    report.Unless(buddy.Flags != FrameFlags.Buddy || buddy.Order != order, "two free buddies were not joined"u8);
                 }
 
                 for (uint i = 1; i < 1u << order; i++)
-                    Panic.Unless(_frames[at + i].Flags == FrameFlags.None && _frames[at + i].ReferenceCount == 0, "a frame inside a free block is in use"u8);
+                    report.Unless(_frames[at + i].Flags == FrameFlags.None && _frames[at + i].ReferenceCount == 0, "a frame inside a free block is in use"u8);
                 previous = at;
                 blocks++;
-                Panic.Unless(blocks <= zone.Present.Value, "a list of free blocks is a circle"u8);
+                if (!report.Unless(blocks <= zone.Present.Value, "a list of free blocks is a circle"u8))
+                    return;
             }
 
-            Panic.Unless(blocks == zone.FreeBlocks(order), "the count of free blocks is wrong"u8);
+            report.Unless(blocks == zone.FreeBlocks(order), "the count of free blocks is wrong"u8);
             free += blocks << order;
         }
 
-        Panic.Unless(free == zone.FreeFrames, "the count of free frames is wrong"u8);
+        report.Unless(free == zone.FreeFrames, "the count of free frames is wrong"u8);
         foreach (PerCpuFrames list in zone.PerCpu)
         {
             int count = 0;
             for (uint at = list.First; at != PageFrame.NoLink && count <= list.Count; at = _frames[at].Next)
             {
-                Panic.Unless(_frames[at].Flags == FrameFlags.PerCpuFree && _frames[at].ReferenceCount == 0, "a per-CPU frame is in use"u8);
-                Panic.Unless(KindOf(new Pfn(at)) == zone.Kind, "a per-CPU frame is on another zone's list"u8);
+                report.Unless(_frames[at].Flags == FrameFlags.PerCpuFree && _frames[at].ReferenceCount == 0, "a per-CPU frame is in use"u8);
+                report.Unless(KindOf(new Pfn(at)) == zone.Kind, "a per-CPU frame is on another zone's list"u8);
                 count++;
             }
 
-            Panic.Unless(count == list.Count, "the count of per-CPU frames is wrong"u8);
+            report.Unless(count == list.Count, "the count of per-CPU frames is wrong"u8);
         }
     }
 
     /// <summary>Every frame of RAM is exactly one of: reserved, free and listed, held by somebody.</summary>
-    private void ValidateFlags()
+    private void CheckFlags(ref MemoryReport report)
     {
         ulong singles = 0, blocks = 0, listed = 0;
         for (int i = 0; i < _ram.Length; i++)
@@ -84,7 +95,7 @@ internal sealed partial class FrameAllocator
                     blocks += 1UL << frame.Order;
                 else if ((frame.Flags & FrameFlags.PerCpuFree) != 0)
                     singles++;
-                Panic.Unless(frame.ReferenceCount >= 0 && frame.MapCount >= 0, "a frame's count is negative"u8);
+                report.Unless(frame.ReferenceCount >= 0 && frame.MapCount >= 0, "a frame's count is negative"u8);
             }
         }
 
@@ -95,7 +106,7 @@ internal sealed partial class FrameAllocator
             listed += zone.AllFreeFrames;
         }
 
-        Panic.Unless(blocks == free && singles == listed - free, "free frames are on no list"u8);
+        report.Unless(blocks == free && singles == listed - free, "free frames are on no list"u8);
     }
 
     [Conditional("NANOVM_DEBUG")]

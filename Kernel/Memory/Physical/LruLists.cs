@@ -1,5 +1,6 @@
 using NanoVm.Core;
 using NanoVm.Core.Sync;
+using NanoVm.Memory.Check;
 
 namespace NanoVm.Memory.Physical;
 
@@ -190,6 +191,33 @@ internal sealed class LruLists
         frame.Previous = 0;
         frame.ClearFlags(FrameFlags.Lru | FrameFlags.Active | FrameFlags.Unevictable);
         _count[kind] -= PagesOf(frame);
+    }
+
+    /// <summary>Checks that each list is whole, that its frames say that they are on it, and the counts.</summary>
+    internal void Check(ref MemoryReport report)
+    {
+        bool enabled = _lock.AcquireRaw();
+        for (int kind = 0; kind < Kinds; kind++)
+        {
+            ulong count = 0;
+            uint previous = PageFrame.NoLink;
+            for (uint at = _first[kind]; at != PageFrame.NoLink; at = _frames[at].Next)
+            {
+                ref PageFrame frame = ref _frames[at];
+                var pfn = new Pfn(at);
+                if (!report.Unless(count < _count[kind] && frame.Previous == previous, "a reclaim list is broken"u8, pfn))
+                    break;
+                report.Unless(frame.Has(FrameFlags.Lru) && (int)KindOf(frame) == kind, "a page is on a reclaim list that it does not know of"u8, pfn);
+                report.Unless(frame.ReferenceCount > 0, "a free frame is on a reclaim list"u8, pfn);
+                count += PagesOf(frame);
+                report.ListedFrames++;
+                previous = at;
+            }
+
+            report.Unless(count == _count[kind] && _last[kind] == previous, "a reclaim list counts its pages wrong"u8);
+        }
+
+        _lock.ReleaseRaw(enabled);
     }
 
     /// <summary>A huge page stands on a list by its first frame, for all of them.</summary>

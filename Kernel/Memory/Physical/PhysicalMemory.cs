@@ -1,6 +1,7 @@
 using System;
 using NanoVm.Core;
 using NanoVm.Core.Boot;
+using NanoVm.Memory.Check;
 
 namespace NanoVm.Memory.Physical;
 
@@ -65,10 +66,19 @@ internal sealed class PhysicalMemory
     /// <summary>Panics unless every allocator is sound.</summary>
     public void Validate()
     {
-        Frames.Validate();
+        MemoryReport report = default;
+        Check(ref report);
+        report.PanicIfBroken();
+    }
+
+    /// <summary>Checks every allocator.</summary>
+    internal void Check(ref MemoryReport report)
+    {
+        Frames.Check(ref report);
+        Frames.Lru.Check(ref report);
         for (SlabCache? cache = FirstCache; cache is not null; cache = cache.Next)
-            cache.Validate();
-        Vmalloc.Validate();
+            cache.Check(ref report);
+        Vmalloc.Check(ref report);
     }
 
     /// <summary>Makes an object cache; at boot only, caches live as long as the machine.</summary>

@@ -2,6 +2,7 @@ using System;
 using System.Runtime.CompilerServices;
 using NanoVm.Core;
 using NanoVm.Core.Sync;
+using NanoVm.Memory.Check;
 
 namespace NanoVm.Memory.Physical;
 
@@ -216,11 +217,19 @@ internal sealed unsafe class SlabCache
     /// <summary>Panics unless all lists, counts and free objects are right.</summary>
     public void Validate()
     {
+        MemoryReport report = default;
+        Check(ref report);
+        report.PanicIfBroken();
+    }
+
+    /// <summary>Checks all lists, counts and free objects.</summary>
+    internal void Check(ref MemoryReport report)
+    {
         bool enabled = _lock.AcquireRaw();
-        ulong active = ValidateList(ref _partial, 0, ObjectsPerSlab - 1)
-            + ValidateList(ref _full, ObjectsPerSlab, ObjectsPerSlab)
-            + ValidateList(ref _empty, 0, 0);
-        Panic.Unless(active == _active, "an object cache counts its objects wrong"u8);
+        ulong active = CheckList(ref _partial, 0, ObjectsPerSlab - 1, ref report)
+            + CheckList(ref _full, ObjectsPerSlab, ObjectsPerSlab, ref report)
+            + CheckList(ref _empty, 0, 0, ref report);
+        report.Unless(active == _active, "an object cache counts its objects wrong"u8);
         _lock.ReleaseRaw(enabled);
     }
 
@@ -286,30 +295,33 @@ internal sealed unsafe class SlabCache
         _frames.Put(new Pfn(first));
     }
 
-    private ulong ValidateList(ref SlabList list, int least, int most)
+    private ulong CheckList(ref SlabList list, int least, int most, ref MemoryReport report)
     {
         ulong active = 0;
         int slabs = 0;
         for (uint at = list.First; at != PageFrame.NoLink; at = _frames.Table[at].Next)
         {
             ref PageFrame slab = ref _frames.Table[at];
-            Panic.Unless(slab.Has(FrameFlags.Slab) && slab.CacheNumber == Number, "a slab has the wrong owner"u8);
-            Panic.Unless(slab.UseCount >= least && slab.UseCount <= most, "a slab is on the wrong list"u8);
+            if (!report.Unless(slabs < list.Count && slab.Has(FrameFlags.Slab) && slab.CacheNumber == Number, "a list of slabs is broken, or a slab has the wrong owner"u8, new Pfn(at)))
+                return active;
+            report.Unless(slab.UseCount >= least && slab.UseCount <= most, "a slab is on the wrong list"u8);
             int free = 0;
             for (byte* item = (byte*)slab.Private; item is not null; item = *(byte**)(item + LinkOffset))
             {
-                Panic.Unless(SlabOf(item) == at && (item - DirectMap.Pointer(new Pfn(at))) % Stride == 0, "a free object lies outside its slab"u8);
+                if (!report.Unless(SlabOf(item) == at && (item - DirectMap.Pointer(new Pfn(at))) % Stride == 0, "a free object lies outside its slab"u8, new Pfn(at)))
+                    return active;
                 CheckFreeObject(item);
                 free++;
-                Panic.Unless(free <= ObjectsPerSlab, "a list of free objects is a circle"u8);
+                if (!report.Unless(free <= ObjectsPerSlab, "a list of free objects is a circle"u8, new Pfn(at)))
+                    return active;
             }
 
-            Panic.Unless(free + slab.UseCount == ObjectsPerSlab, "a slab counts its objects wrong"u8);
+            report.Unless(free + slab.UseCount == ObjectsPerSlab, "a slab counts its objects wrong"u8);
             active += (ulong)slab.UseCount;
             slabs++;
         }
 
-        Panic.Unless(slabs == list.Count, "an object cache counts its slabs wrong"u8);
+        report.Unless(slabs == list.Count, "an object cache counts its slabs wrong"u8);
         return active;
     }
 

@@ -1,5 +1,6 @@
 using NanoVm.Core;
 using NanoVm.Core.Sync;
+using NanoVm.Memory.Check;
 using NanoVm.Memory.Structures;
 
 namespace NanoVm.Memory.Physical;
@@ -165,8 +166,21 @@ internal sealed class Vmalloc
     /// <summary>Panics unless both trees are sound and together fill vmalloc space without overlap.</summary>
     public void Validate()
     {
+        MemoryReport report = default;
+        Check(ref report);
+        report.PanicIfBroken();
+    }
+
+    /// <summary>Checks that both trees are sound and together fill vmalloc space without overlap.</summary>
+    internal void Check(ref MemoryReport report)
+    {
         bool enabled = _lock.AcquireRaw();
-        Panic.Unless(_free.Validate(out _) && _used.Validate(out _), "a tree of vmalloc is broken"u8);
+        if (!report.Unless(_free.Validate(out _) && _used.Validate(out _), "a tree of vmalloc is broken"u8))
+        {
+            _lock.ReleaseRaw(enabled);
+            return;
+        }
+
         VmallocArea? free = _free.First();
         VmallocArea? used = _used.First();
         VirtAddr at = new(KernelLayout.Vmalloc);
@@ -175,8 +189,8 @@ internal sealed class Vmalloc
         {
             bool takeFree = used is null || (free is not null && free.Start < used.Start);
             VmallocArea next = takeFree ? free! : used!;
-            Panic.Unless(next.Start == at && next.End > next.Start, "vmalloc areas overlap or leave a hole"u8);
-            Panic.Unless(!(takeFree && lastWasFree), "two free vmalloc areas were not joined"u8);
+            report.Unless(next.Start == at && next.End > next.Start, "vmalloc areas overlap or leave a hole"u8);
+            report.Unless(!(takeFree && lastWasFree), "two free vmalloc areas were not joined"u8);
             at = next.End;
             lastWasFree = takeFree;
             if (takeFree)
@@ -185,7 +199,7 @@ internal sealed class Vmalloc
                 used = RedBlackTree<VmallocArea, VmallocArea.UsedTraits>.Next(next);
         }
 
-        Panic.Unless(at.Value == KernelLayout.VmallocEnd, "vmalloc areas do not reach the end"u8);
+        report.Unless(at.Value == KernelLayout.VmallocEnd, "vmalloc areas do not reach the end"u8);
         _lock.ReleaseRaw(enabled);
     }
 

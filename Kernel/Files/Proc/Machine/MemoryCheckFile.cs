@@ -1,4 +1,5 @@
 using NanoVm.Core;
+using NanoVm.Memory.Check;
 using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Files.Proc.Machine;
@@ -26,6 +27,11 @@ internal sealed class MemoryCheckFile(MachineFiles machine) : ProcPage("memfsck"
         Line(ref w, "frames_anonymous "u8, report.Anonymous);
         Line(ref w, "frames_page_cache "u8, report.Cached);
         Line(ref w, "frames_kernel "u8, report.Kernel);
+        Line(ref w, "held_references "u8, report.HeldReferences);
+        Line(ref w, "kernel_entries "u8, report.KernelEntries);
+        Line(ref w, "page_caches "u8, report.PageCaches);
+        Line(ref w, "reclaim_listed "u8, report.ListedFrames);
+        Line(ref w, "swap_slots "u8, report.SwapSlots);
         Line(ref w, "errors "u8, report.Errors);
         if (report.Errors != 0)
         {

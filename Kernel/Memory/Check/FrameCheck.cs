@@ -1,0 +1,117 @@
+using NanoVm.Core;
+using NanoVm.Memory.Mapping;
+using NanoVm.Memory.Physical;
+
+namespace NanoVm.Memory.Check;
+
+/// <summary>Every frame of RAM: is it free or used and never both, and do its counts say what the walks have found?</summary>
+/// <remarks>
+/// One pass in the order of frame numbers: a block's first frame comes before the others, so two borders are enough to know whether a frame
+/// lies inside a free or a used block.
+/// <code>
+///   references = entries that map it + 1 in a page cache + 1 in the swap cache (+ who works on it just now, for pages of users)
+///   map count  = small entries (+ 1 for the huge page that it is a part of)
+/// </code>
+/// </remarks>
+internal static class FrameCheck
+{
+    public static void Run(FrameAllocator frames, in SeenUses seen, ref MemoryReport report)
+    {
+        ulong listed = 0;
+        for (int i = 0; i < frames.RamRangeCount; i++)
+        {
+            frames.RamRange(i, out Pfn first, out Pfn end);
+            Pfn freeEnd = first, usedEnd = first;
+            bool usedIsSlab = false;
+            for (Pfn pfn = first; pfn < end; pfn += 1)
+            {
+                ref PageFrame frame = ref frames[pfn];
+                if (frame.Has(FrameFlags.Buddy))
+                    freeEnd = pfn + (1UL << frame.Order);
+                else if (frame.ReferenceCount > 0 && !frame.Has(FrameFlags.Tail) && pfn + (1UL << frame.Order) > usedEnd)
+                {
+                    usedEnd = pfn + (1UL << frame.Order);
+                    usedIsSlab = frame.Has(FrameFlags.Slab);
+                }
+
+                if (frame.Has(FrameFlags.Lru))
+                    listed++;
+                bool isFree = pfn < freeEnd || frame.Has(FrameFlags.PerCpuFree);
+                bool isUsed = pfn < usedEnd || frame.Has(FrameFlags.Reserved);
+                report.Unless(!(isFree && isUsed), "a frame is both free and used"u8, pfn);
+                report.Unless(isFree || isUsed, "a frame is neither free nor used"u8, pfn);
+                if (isFree)
+                {
+                    report.Free++;
+                    report.Unless(frame.ReferenceCount == 0 && frame.MapCount == 0 && seen.Small[(int)pfn.Value] == 0, "a free frame is mapped or held"u8, pfn);
+                }
+                else if (frame.ReferenceCount == 0)
+                {
+                    if (usedIsSlab)
+                        report.Slab++;
+                    else
+                        report.Kernel++;
+                    report.Unless(seen.Small[(int)pfn.Value] == 0, "an inner frame of the kernel's is mapped"u8, pfn);
+                }
+                else
+                {
+                    CheckUsed(frames, pfn, seen, ref report);
+                }
+            }
+        }
+
+        report.Unless(listed == report.ListedFrames, "a frame says that it is on a reclaim list, and is on none"u8);
+    }
+
+    private static void CheckUsed(FrameAllocator frames, Pfn pfn, in SeenUses seen, ref MemoryReport report)
+    {
+        ref PageFrame frame = ref frames[pfn];
+        uint mapped = seen.Small[(int)pfn.Value];
+        if (frame.Has(FrameFlags.Huge))
+        {
+            mapped++;                           // the huge page's own mapping of each of its frames
+            uint entries = seen.Huge[(int)(pfn.Value >> FrameAllocator.HugeOrder)];
+            if (FrameAllocator.FirstOfHuge(pfn) == pfn && ((uint)frame.UseCount < entries || ((uint)frame.UseCount != entries && report.BusyAddressSpaces == 0)))
+                report.Fail("a huge page's count is not the number of entries that map it"u8, pfn);
+        }
+
+        bool inPool = frame.Has(FrameFlags.HugePool);
+        if (!inPool && ((uint)frame.MapCount < mapped || ((uint)frame.MapCount != mapped && report.BusyAddressSpaces == 0)))
+            report.Fail("a frame's map count is not the number of entries that map it"u8, pfn);
+        bool isUsers = frame.HasAny(FrameFlags.PageCache | FrameFlags.Anonymous);
+        int holders = frame.MapCount + (frame.Has(FrameFlags.PageCache) ? 1 : 0) + (frame.Has(FrameFlags.SwapCache) ? 1 : 0);
+        if (!frame.Has(FrameFlags.Tail) && !inPool)
+        {
+            report.Unless(frame.ReferenceCount >= holders, "a frame has fewer references than holders"u8, pfn);
+            if (isUsers && frame.ReferenceCount > holders)
+                report.HeldReferences += (ulong)(frame.ReferenceCount - holders);
+            if (frame.HasAny(FrameFlags.Slab | FrameFlags.PageTable | FrameFlags.Vmalloc))
+                report.Unless(frame.ReferenceCount == 1 && frame.MapCount == 0, "a frame of the kernel's own is held twice or mapped"u8, pfn);
+        }
+
+        if (FrameMapping.AddressSpaceOf(frame) is { } file && !inPool)
+        {
+            report.Unless(file.IsAt(pfn, frame.Index), "a frame names a page cache that does not have it"u8, pfn);
+            if (file.IsFirstPage(frame.Index))
+            {
+                file.Check(ref report);
+                report.PageCaches++;
+            }
+        }
+
+        if (frame.Has(FrameFlags.Reserved))
+            report.Reserved++;
+        else if (frame.Has(FrameFlags.Slab))
+            report.Slab++;
+        else if (frame.Has(FrameFlags.PageTable))
+            report.PageTable++;
+        else if (frame.Has(FrameFlags.Vmalloc))
+            report.Vmalloc++;
+        else if (frame.Has(FrameFlags.PageCache))
+            report.Cached++;
+        else if (frame.IsAnonymous)
+            report.Anonymous++;
+        else
+            report.Kernel++;
+    }
+}
