@@ -1,7 +1,7 @@
 using System;
 using NanoVm.Core;
-using NanoVm.Memory.Check;
 using NanoVm.Core.Sync;
+using NanoVm.Memory.Check;
 using NanoVm.Memory.Structures;
 using NanoVm.Memory.Virtual;
 
@@ -79,15 +79,13 @@ internal abstract partial class AddressSpace
 
     internal static VmArea? NextArea(VmArea area, ulong index) => IntervalTree<VmArea, AreaTraits>.NextOverlap(area, index, index);
 
-    /// <summary>Whether the area is in the tree of those that map the file. O(areas that map its first page).</summary>
+    /// <summary>Whether the area is in the tree of those that map the file. O(log areas).</summary>
     internal bool HasArea(VmArea area)
     {
         bool enabled = _areasLock.AcquireRaw();
-        VmArea? found = _areas.FirstOverlap(area.PageOffset, area.PageOffset);
-        while (found is not null && !ReferenceEquals(found, area))
-            found = IntervalTree<VmArea, AreaTraits>.NextOverlap(found, area.PageOffset, area.PageOffset);
+        bool has = _areas.Contains(area);
         _areasLock.ReleaseRaw(enabled);
-        return found is not null;
+        return has;
     }
 
     private void CheckAreas(ref MemoryReport report)

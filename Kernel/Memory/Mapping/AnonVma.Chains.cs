@@ -156,10 +156,7 @@ internal sealed partial class AnonVma
     {
         bool enabled = Root.Lock.AcquireRaw();
         report.Unless(_chains.Validate(out ulong count) && count != 0, "a tree of chains is broken"u8);
-        AnonVmaChain top = chain;
-        while (top.TreeLinks.Parent is { } above)
-            top = above;
-        report.Unless(chain.TreeLinks.IsLinked && ReferenceEquals(top, _chains.Top), "an area's chain is not in the tree of its reverse map"u8);
+        report.Unless(_chains.Contains(chain), "an area's chain is not in the tree of its reverse map"u8);
         Root.Lock.ReleaseRaw(enabled);
     }
 

@@ -76,6 +76,17 @@ internal struct IntervalTree<TNode, TTraits>
         }
     }
 
+    /// <summary>Whether this very node is in the tree; one in a sound tree need not be in this one. O(log n).</summary>
+    public readonly bool Contains(TNode node)
+    {
+        if (!TTraits.Links(node).IsLinked)
+            return false;
+        TNode top = node;
+        while (TTraits.Links(top).Parent is { } above)
+            top = above;
+        return top == _tree.Root;
+    }
+
     /// <summary>Whether the tree is sound and in order.</summary>
     public readonly bool Validate(out ulong count)
     {
