@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Sourced by tools/compare-linux.sh: Debian's Linux 6.1 as a machine in QEMU. Needs $root, $artifacts, $work, $memory, $swap, $limit and say().
+# Sourced by tools/compare-linux.sh: Debian's Linux 6.1 as a machine in QEMU. Needs $root, $artifacts, $work, $memory, $swap, $limit
+# and say(); linux_extra may hold more arguments for QEMU.
 # shellcheck disable=SC2154,SC2015
 
 # The newest 6.1 that the package lists of this Debian offer: small, made for virtual machines, with all of memory management.
@@ -59,7 +60,8 @@ linux_run() {
   (cd "$tree" && find . -mindepth 1 -print0 | cpio --quiet -0 -o -H newc -R 0:0) > "$work/linux.cpio"
   qemu=(qemu-system-x86_64 -accel tcg -cpu max -smp 1 -m "${memory^^}" -nic none -display none -vga none -no-reboot -kernel "$linux_folder/vmlinuz"
     -initrd "$work/linux.cpio" -serial "file:$2" -serial "file:$work/linux.log"
-    -append 'console=ttyS1 quiet mitigations=off nopti transparent_hugepage=madvise vsyscall=xonly panic=-1 no5lvl rdinit=/init')
+    -append 'console=ttyS1 quiet mitigations=off nopti transparent_hugepage=madvise vsyscall=xonly panic=-1 no5lvl rdinit=/init'
+    ${linux_extra[@]+"${linux_extra[@]}"})
   if [ -n "$swap" ]; then
     truncate -s "${swap^^}" "$work/linux.swap"
     "$(PATH=$PATH:/usr/sbin:/sbin command -v mkswap)" -q "$work/linux.swap"

@@ -9,49 +9,15 @@ namespace NanoVm.Tasks.Proc;
 /// <summary>A file with a piece of text for each area: <c>maps</c> and <c>smaps</c>.</summary>
 /// <remarks>
 /// Linux: <c>m_start</c>, <c>m_next</c>. The cursor is the end of the last area shown, so a piece goes on in O(log areas) where the one
-/// before ended, whatever has been mapped and unmapped between them. The mmap lock is held for one piece at a time.
+/// before ended, whatever has been mapped and unmapped between them.
 /// </remarks>
-internal abstract class AreaFile(TaskSystem system, ReadOnlySpan<byte> name) : ProcText(name)
+internal abstract class AreaFile(TaskSystem system, ReadOnlySpan<byte> name) : MemoryText(system, name)
 {
-    private readonly TaskSystem _system = system;
-
     /// <summary>Writes the text of one area. Holds <see cref="MmStruct.MmapLock"/> for reading.</summary>
     protected abstract void Show(ref TextWriter w, VmArea area);
 
     /// <inheritdoc/>
-    public override Errno Open(TaskFiles who, ProcOpenFile file) => TaskPermission.Check(_system, who, file.Subject);
-
-    /// <inheritdoc/>
-    public override bool IsValid(in ProcSubject subject) => TaskNode.IsValid(_system, subject);
-
-    /// <inheritdoc/>
-    public override void GetOwner(in ProcSubject subject, ref uint uid, ref uint gid, ref uint mode)
-        => TaskNode.GetOwner(_system, subject, Mode, ref uid, ref gid);
-
-    /// <inheritdoc/>
-    public sealed override Errno Generate(ProcOpenFile file, ref TextWriter w, ref ProcCursor cursor)
-    {
-        Task? task = ProcessSource.TaskOf(_system, file.Subject);
-        if (task is null)
-            return Errno.ESRCH;
-        MmStruct? mm = TaskNode.MemoryOf(task);
-        task.Put();
-        if (mm is null)
-        {
-            cursor.Ended = true;
-            return Errno.None;
-        }
-        Errno error = mm.MmapLock.ReadLockKillable();
-        if (error == Errno.None)
-        {
-            ShowFrom(mm, ref w, ref cursor);
-            mm.MmapLock.ReadUnlock();
-        }
-        mm.Put();
-        return error;
-    }
-
-    private void ShowFrom(MmStruct mm, ref TextWriter w, ref ProcCursor cursor)
+    protected sealed override void Show(MmStruct mm, ref TextWriter w, ref ProcCursor cursor)
     {
         VmArea? area = cursor.Position == 0 ? mm.FirstArea : mm.FindVma(new VirtAddr(cursor.Position));
         for (; area is not null; area = area.Next)

@@ -18,44 +18,10 @@ namespace NanoVm.Tasks.Proc;
 /// </code>
 /// The cursor is the address of the next last-level table, so a piece costs O(tables in it) and no lock is held between pieces.
 /// </remarks>
-internal sealed class PageTablesFile(TaskSystem system) : ProcText("page_tables"u8, 0x100)
+internal sealed class PageTablesFile(TaskSystem system) : MemoryText(system, "page_tables"u8, 0x100)
 {
-    private readonly TaskSystem _system = system;
-
     /// <inheritdoc/>
-    public override Errno Open(TaskFiles who, ProcOpenFile file) => TaskPermission.Check(_system, who, file.Subject);
-
-    /// <inheritdoc/>
-    public override bool IsValid(in ProcSubject subject) => TaskNode.IsValid(_system, subject);
-
-    /// <inheritdoc/>
-    public override void GetOwner(in ProcSubject subject, ref uint uid, ref uint gid, ref uint mode)
-        => TaskNode.GetOwner(_system, subject, Mode, ref uid, ref gid);
-
-    /// <inheritdoc/>
-    public override Errno Generate(ProcOpenFile file, ref TextWriter w, ref ProcCursor cursor)
-    {
-        Task? task = ProcessSource.TaskOf(_system, file.Subject);
-        if (task is null)
-            return Errno.ESRCH;
-        MmStruct? mm = TaskNode.MemoryOf(task);
-        task.Put();
-        if (mm is null)
-        {
-            cursor.Ended = true;
-            return Errno.None;
-        }
-        Errno error = mm.MmapLock.ReadLockKillable();
-        if (error == Errno.None)
-        {
-            Show(mm, ref w, ref cursor);
-            mm.MmapLock.ReadUnlock();
-        }
-        mm.Put();
-        return error;
-    }
-
-    private static void Show(MmStruct mm, ref TextWriter w, ref ProcCursor cursor)
+    protected override void Show(MmStruct mm, ref TextWriter w, ref ProcCursor cursor)
     {
         int levels = mm.System.PagingLevels;
         if (cursor.Position == 0)

@@ -12,44 +12,10 @@ namespace NanoVm.Tasks.Proc;
 /// room just below an area, "max" the largest gap in its subtree: what <c>UnmappedAreaTopdown</c> searches by.
 /// The drawing of a line follows from the way up to the root, so it costs O(log areas) and can begin anywhere.
 /// </remarks>
-internal sealed class VmaTreeFile(TaskSystem system) : ProcText("vma_tree"u8, 0x100)
+internal sealed class VmaTreeFile(TaskSystem system) : MemoryText(system, "vma_tree"u8, 0x100)
 {
-    private readonly TaskSystem _system = system;
-
     /// <inheritdoc/>
-    public override Errno Open(TaskFiles who, ProcOpenFile file) => TaskPermission.Check(_system, who, file.Subject);
-
-    /// <inheritdoc/>
-    public override bool IsValid(in ProcSubject subject) => TaskNode.IsValid(_system, subject);
-
-    /// <inheritdoc/>
-    public override void GetOwner(in ProcSubject subject, ref uint uid, ref uint gid, ref uint mode)
-        => TaskNode.GetOwner(_system, subject, Mode, ref uid, ref gid);
-
-    /// <inheritdoc/>
-    public override Errno Generate(ProcOpenFile file, ref TextWriter w, ref ProcCursor cursor)
-    {
-        Task? task = ProcessSource.TaskOf(_system, file.Subject);
-        if (task is null)
-            return Errno.ESRCH;
-        MmStruct? mm = TaskNode.MemoryOf(task);
-        task.Put();
-        if (mm is null)
-        {
-            cursor.Ended = true;
-            return Errno.None;
-        }
-        Errno error = mm.MmapLock.ReadLockKillable();
-        if (error == Errno.None)
-        {
-            Show(mm, ref w, ref cursor);
-            mm.MmapLock.ReadUnlock();
-        }
-        mm.Put();
-        return error;
-    }
-
-    private static void Show(MmStruct mm, ref TextWriter w, ref ProcCursor cursor)
+    protected override void Show(MmStruct mm, ref TextWriter w, ref ProcCursor cursor)
     {
         if (cursor.Position == 0)
         {
