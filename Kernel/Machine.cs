@@ -125,7 +125,7 @@ internal sealed unsafe class Machine
     /// <summary>The root file system from the initramfs, devices, <c>/proc</c>.</summary>
     public void BuildFiles(in BootInfo info)
     {
-        Vfs = FilesSetup.Build(PageCache);
+        Vfs = FilesSetup.Build(PageCache, Memory.Hugetlb);
         Tasks.Vfs = Vfs;
         foreach (BootRange module in info.Modules)
         {
@@ -144,6 +144,8 @@ internal sealed unsafe class Machine
         Files.Sys.TransparentHugePageFiles.Add(Io.Sys, Memory.HugePages);
         _ = new MachineFiles(Io, Memory, PageCache, Clock, info.CommandLine) { Interrupts = InterruptHandlers };
         ProcessFiles = new ProcessFiles(Tasks, Io);
+        HugePoolSetting.AddDirectory(Io.Sys, Memory.Hugetlb.Pool);
+        Memory.Hugetlb.Pool.SetSize(Number(info, "hugepages"u8, 0));
         var terminal = new SerialTty(Io, Terminal, new WindowSize
         {
             Rows = Number(info, "rows"u8, 24),

@@ -69,6 +69,9 @@ internal sealed class Vfs
     /// <summary>Memory files without a name; set at boot.</summary>
     public Tmpfs.ShmemFiles Shmem = null!;
 
+    /// <summary>Memory files of huge pages of the pool.</summary>
+    public Tmpfs.ShmemFiles HugeFiles = null!;
+
     /// <summary>System V shared memory; set at boot.</summary>
     public Tmpfs.SharedSegments Segments = null!;
 

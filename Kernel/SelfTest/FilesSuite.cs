@@ -3,6 +3,7 @@ using NanoVm.Core;
 using NanoVm.Files;
 using NanoVm.Files.Initramfs;
 using NanoVm.Files.Tmpfs;
+using NanoVm.Memory.Hugetlb;
 using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Physical;
 
@@ -20,9 +21,9 @@ internal sealed class FilesSuite : TestSuite
     private readonly bool[] _model = new bool[512];
     private readonly byte[] _locks = new byte[2 * Bytes];
 
-    public FilesSuite(PageCache cache)
+    public FilesSuite(PageCache cache, HugetlbSystem hugetlb)
     {
-        _vfs = FilesSetup.Build(cache);
+        _vfs = FilesSetup.Build(cache, hugetlb);
         _type = (TmpfsType)_vfs.FindType("tmpfs"u8)!;
     }
 

@@ -30,7 +30,7 @@ internal sealed class SelfTests
             new PhysicalSuite(memory.Physical),
             new MappingSuite(cache),
             new MemoryCheckSuite(memory),
-            new FilesSuite(cache),
+            new FilesSuite(cache, memory.Hugetlb),
         ];
     }
 

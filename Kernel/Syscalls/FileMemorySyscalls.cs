@@ -34,10 +34,11 @@ internal static unsafe class FileMemorySyscalls
     private static SysResult MemfdCreate(ref SyscallArguments a)
     {
         var flags = (MemoryFileFlags)a.UInt1;
-        if ((flags & ~(MemoryFileFlags.CloseOnExec | MemoryFileFlags.AllowSealing | MemoryFileFlags.HugePages)) != 0)
+        const MemoryFileFlags known = MemoryFileFlags.CloseOnExec | MemoryFileFlags.AllowSealing | MemoryFileFlags.HugePages;
+        bool isHuge = (flags & MemoryFileFlags.HugePages) != 0;
+        var sizeBits = (MemoryFileFlags)(isHuge ? HugePageSize.Mask << HugePageSize.Shift : 0);
+        if ((flags & ~(known | sizeBits)) != 0)
             return Errno.EINVAL;
-        if ((flags & MemoryFileFlags.HugePages) != 0)
-            return Errno.EINVAL;                             // no huge pages are set aside: Linux without hugetlbfs says the same
         ReadOnlySpan<byte> prefix = "memfd:"u8;
         Span<byte> name = stackalloc byte[6 + NameMaximum + 1];
         prefix.CopyTo(name);
@@ -50,7 +51,14 @@ internal static unsafe class FileMemorySyscalls
             return error;
         ReadOnlySpan<byte> whole = name[..(prefix.Length + length)];
         Credentials who = task.Credentials;
-        if (!task.Fs.Vfs.Shmem.Open(whole, 0, 0x1FF, who.FileUid, who.FileGid).TryGet(out OpenFile file, out error))
+        Vfs vfs = task.Fs.Vfs;
+        error = isHuge ? HugePageSize.Check((uint)flags, Errno.ENODEV) : Errno.None;
+        if (error != Errno.None)
+        {
+            task.Files.Unreserve(fd);
+            return error;
+        }
+        if (!(isHuge ? vfs.HugeFiles : vfs.Shmem).Open(whole, 0, 0x1FF, who.FileUid, who.FileGid).TryGet(out OpenFile file, out error))
         {
             task.Files.Unreserve(fd);
             return error;

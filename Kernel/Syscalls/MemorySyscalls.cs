@@ -56,15 +56,35 @@ internal static unsafe class MemorySyscalls
         {
             if (a.Task.Files.GetFile(a.Int4) is not { } file)
                 return Errno.EBADF;
-            SysResult result = (flags & MapFlags.HugeTlb) != 0 ? Errno.EINVAL : MapAndPopulate(MmOf(ref a), ref request, file);
+            SysResult result = Errno.EINVAL;
+            if (file.IsHuge)
+                request.Length = RoundToHuge(request.Length);
+            if (file.IsHuge || (flags & MapFlags.HugeTlb) == 0)
+                result = MapAndPopulate(MmOf(ref a), ref request, file);
             file.Put();
             return result;
         }
 
-        // No pool of huge pages yet: as on a Linux whose pool is empty.
         if ((flags & MapFlags.HugeTlb) != 0)
-            return Errno.ENOMEM;
+            return MapAnonymousHuge(ref a, ref request);
         return MapAndPopulate(MmOf(ref a), ref request, null);
+    }
+
+    private static ulong RoundToHuge(ulong bytes) => (bytes + PageSize.LargeBytes - 1) & ~(PageSize.LargeBytes - 1);
+
+    /// <summary>Memory from the pool of huge pages: a nameless file of them is mapped.</summary>
+    private static SysResult MapAnonymousHuge(ref SyscallArguments a, ref MmapRequest request)
+    {
+        Errno size = HugePageSize.Check((uint)request.Flags, Errno.EINVAL);
+        if (size != Errno.None)
+            return size;
+        request.Length = RoundToHuge(request.Length);
+        Credentials who = a.Task.Credentials;
+        if (!a.Task.Fs.Vfs.HugeFiles.Open("anon_hugepage"u8, request.Length, 0x1FF, who.FileUid, who.FileGid).TryGet(out OpenFile file, out Errno error))
+            return error == Errno.EINVAL ? Errno.ENOMEM : error;
+        SysResult result = MapAndPopulate(MmOf(ref a), ref request, file);
+        file.Put();
+        return result;
     }
 
     private static SysResult MapAndPopulate(MmStruct mm, ref MmapRequest request, MappableFile? file)

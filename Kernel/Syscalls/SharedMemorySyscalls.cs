@@ -110,9 +110,11 @@ internal static unsafe class SharedMemorySyscalls
         {
             if (key != 0 && (flags & Create) == 0)
                 return Errno.ENOENT;
-            if ((flags & HugePages) != 0)
-                return Errno.EINVAL;
-            if (!segments.Make(task, key, bytes, flags, promise: (flags & NoReserve) == 0).TryGet(out segment, out Errno error))
+            bool isHuge = (flags & HugePages) != 0;
+            Errno error = isHuge ? MayMakeHuge(task, flags) : Errno.None;
+            if (error != Errno.None)
+                return error;
+            if (!segments.Make(task, key, bytes, flags, promise: (flags & NoReserve) == 0, isHuge).TryGet(out segment, out error))
                 return error;
             return segment.Identifier;
         }
@@ -121,6 +123,16 @@ internal static unsafe class SharedMemorySyscalls
         if (bytes > segment.Bytes)
             return Errno.EINVAL;
         return MayUse(task, segment, flags & 0x1FF) ? segment.Identifier : Errno.EACCES;
+    }
+
+    // Linux: can_do_hugetlb_shm.
+    private static Errno MayMakeHuge(Task task, uint flags)
+    {
+        Errno error = HugePageSize.Check(flags, Errno.EINVAL);
+        if (error != Errno.None)
+            return error;
+        Credentials who = task.Credentials;
+        return who.Has(Capability.IpcLock) || who.IsInGroup(task.System.Memory.Hugetlb.Pool.SegmentGroup) ? Errno.None : Errno.EPERM;
     }
 
     /// <summary>man 2 shmat.</summary>
@@ -177,7 +189,7 @@ internal static unsafe class SharedMemorySyscalls
         {
             File = segment.File,
             Address = address,
-            Length = segment.Bytes,
+            Length = segment.File.IsHuge ? segment.File.Inode.Size : segment.Bytes,
             Protection = protection,
             Withheld = (flags & AttachReadOnly) != 0 ? Access.Write : Access.None,
             Flags = MapFlags.Shared | (isFixed ? MapFlags.Fixed : 0),
@@ -242,7 +254,7 @@ internal static unsafe class SharedMemorySyscalls
 
     private static bool IsPartOf(VmArea area, VirtAddr start, SharedSegment? wanted)
         => area.Start >= start && area.Start - start == area.PageOffset << PageSize.Shift
-            && area.Operations is SegmentMapOperations && SegmentMapOperations.SegmentOf(area) is { } segment
+            && area.Operations is SegmentMapOperations or HugeSegmentMapOperations && SegmentMapOperations.SegmentOf(area) is { } segment
             && (wanted is null || ReferenceEquals(segment, wanted));
 
     /// <summary>man 2 shmctl.</summary>

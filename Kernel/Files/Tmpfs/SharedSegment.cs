@@ -70,5 +70,5 @@ internal sealed class SegmentMapOperations(PageCache cache) : FileMapOperations(
 
     public override void Close(VmArea area) => SegmentOf(area)?.Detached();
 
-    internal static SharedSegment? SegmentOf(VmArea area) => area.File is TmpfsFile { Inode: TmpfsInode inode } ? inode.Segment : null;
+    internal static SharedSegment? SegmentOf(VmArea area) => area.File is OpenFile { Inode: TmpfsInode inode } ? inode.Segment : null;
 }

@@ -65,8 +65,9 @@ internal sealed class SharedSegments
 
     /// <summary>Makes a segment. Holds <see cref="Lock"/>.</summary>
     /// <param name="promise">Its memory counts as promised at once (no <c>SHM_NORESERVE</c>).</param>
+    /// <param name="isHuge">Of huge pages of the pool (<c>SHM_HUGETLB</c>).</param>
     /// <returns>EINVAL for a size that is not allowed, ENOSPC when there are too many or too large ones, ENOMEM.</returns>
-    public Result<SharedSegment> Make(TaskFiles who, int key, ulong bytes, uint mode, bool promise)
+    public Result<SharedSegment> Make(TaskFiles who, int key, ulong bytes, uint mode, bool promise, bool isHuge = false)
     {
         if (bytes == 0 || bytes > MaximumBytes)
             return Errno.EINVAL;
@@ -92,7 +93,8 @@ internal sealed class SharedSegments
         text.Text("SYSV"u8);
         text.Hex((uint)key, 8);
         Credentials credentials = who.Credentials;
-        if (!vfs.Shmem.Open(text.Written, bytes, 0x1FF, credentials.EffectiveUid, credentials.EffectiveGid, promise).TryGet(out OpenFile file, out Errno error))
+        ulong fileBytes = isHuge ? (bytes + PageSize.LargeBytes - 1) & ~(PageSize.LargeBytes - 1) : bytes;
+        if (!(isHuge ? vfs.HugeFiles : vfs.Shmem).Open(text.Written, fileBytes, 0x1FF, credentials.EffectiveUid, credentials.EffectiveGid, promise).TryGet(out OpenFile file, out Errno error))
         {
             objects.Free(segment);
             return error;

@@ -4,7 +4,7 @@ using NanoVm.Core;
 namespace NanoVm.Files.Tmpfs;
 
 /// <summary>Memory files without a place in the tree: <c>memfd_create</c>, System V segments. (Shared anonymous memory is Memory's own.)</summary>
-/// <remarks>Linux: <c>shmem_file_setup</c>, <c>shm_mnt</c>. They live in a tmpfs of their own that is mounted nowhere and has no limit.</remarks>
+/// <remarks>Linux: <c>shmem_file_setup</c>, <c>shm_mnt</c>. They live in a tmpfs of their own that is mounted nowhere and has no limit; those of huge pages in a hugetlbfs alike.</remarks>
 internal sealed class ShmemFiles
 {
     private readonly Vfs vfs;
@@ -40,7 +40,10 @@ internal sealed class ShmemFiles
             return error;
         inode.Links = 0;
         inode.Size = bytes;
-        if (promise && inode.Pages!.Promise(PageCount.FromBytesRoundedUp(bytes).Value) != Errno.None)
+        bool isPromised = !promise || (inode.Huge is { } huge
+            ? huge.Reserve(0, bytes >> PageSize.LargeShift) == Errno.None
+            : inode.Pages!.Promise(PageCount.FromBytesRoundedUp(bytes).Value) == Errno.None);
+        if (!isPromised)
         {
             inode.Put();
             return Errno.ENOMEM;
@@ -53,7 +56,9 @@ internal sealed class ShmemFiles
             return Errno.ENOMEM;
         }
         entry.Attach(inode);
-        TmpfsFile? file = TmpfsFile.Allocate(superblock.Caches, new PathRef(mount, entry), OpenFlags.ReadWrite | OpenFlags.LargeFile);
+        var path = new PathRef(mount, entry);
+        const OpenFlags flags = OpenFlags.ReadWrite | OpenFlags.LargeFile;
+        OpenFile? file = superblock.IsHuge ? HugeFile.Allocate(superblock.Caches, path, flags) : TmpfsFile.Allocate(superblock.Caches, path, flags);
         if (file is not null && inode.GetWriteAccess() == Errno.None)
             file.CountAsWriter();
         entry.Put();

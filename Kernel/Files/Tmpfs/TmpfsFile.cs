@@ -129,17 +129,13 @@ internal sealed class TmpfsFile : OpenFile
     }
 
     public override Result<long> Control(TaskFiles who, uint command, ulong argument)
-    {
-        switch (command)
-        {
-            case GetSeals:
-                return (long)inode.Seals;
-            case AddSeals:
-                return SealWith((FileSeals)argument);
-            default:
-                return base.Control(who, command, argument);
-        }
-    }
+        => IsSealCommand(command) ? ControlSeals(this, inode, command, argument) : base.Control(who, command, argument);
+
+    internal static bool IsSealCommand(uint command) => command is AddSeals or GetSeals;
+
+    /// <summary>Shows or adds seals of a memory file, of small or huge pages.</summary>
+    internal static Result<long> ControlSeals(OpenFile file, TmpfsInode inode, uint command, ulong argument)
+        => command == GetSeals ? (long)inode.Seals : SealWith(file, inode, (FileSeals)argument);
 
     protected override void FreeObject() => inode.Caches.Files.Free(this);
 
@@ -253,9 +249,9 @@ internal sealed class TmpfsFile : OpenFile
     }
 
     // Linux: memfd_add_seals.
-    private Result<long> SealWith(FileSeals seals)
+    private static Result<long> SealWith(OpenFile file, TmpfsInode inode, FileSeals seals)
     {
-        if (!CanWrite)
+        if (!file.CanWrite)
             return Errno.EPERM;
         if ((seals & ~FileSeals.Known) != 0)
             return Errno.EINVAL;
@@ -263,7 +259,7 @@ internal sealed class TmpfsFile : OpenFile
         Errno error = Errno.None;
         if ((inode.Seals & FileSeals.Seal) != 0)
             error = Errno.EPERM;
-        else if ((seals & FileSeals.Write) != 0 && (inode.Seals & FileSeals.Write) == 0 && pages.WritableSharedAreas > 0)
+        else if ((seals & FileSeals.Write) != 0 && (inode.Seals & FileSeals.Write) == 0 && inode.Mapping!.WritableSharedAreas > 0)
             error = Errno.EBUSY;
         else
             inode.Seals |= seals;

@@ -16,9 +16,13 @@ internal sealed class TmpfsInode : Inode
 
     private TmpfsSuperblock superblock = null!;
     private TmpfsMapping? mapping;
+    private HugeFileSpace? huge;
     private byte[]? linkText;
 
-    public override AddressSpace? Mapping => mapping;
+    public override AddressSpace? Mapping => (AddressSpace?)mapping ?? huge;
+
+    /// <summary>The pages of a file of hugetlbfs; null for all others.</summary>
+    public HugeFileSpace? Huge => huge;
     public TmpfsMapping? Pages => mapping;
     public TmpfsCaches Caches => superblock.Caches;
 
@@ -39,7 +43,17 @@ internal sealed class TmpfsInode : Inode
         TmpfsInode? inode = caches.Inodes.Allocate();
         if (inode is null)
             return null;
-        if (FileMode.IsRegular(mode))
+        if (FileMode.IsRegular(mode) && superblock.IsHuge)
+        {
+            inode.huge = caches.HugeSpaces.Allocate();
+            if (inode.huge is null)
+            {
+                caches.Inodes.Free(inode);
+                return null;
+            }
+            inode.huge.Initialize(inode, caches);
+        }
+        else if (FileMode.IsRegular(mode))
         {
             inode.mapping = caches.Mappings.Allocate();
             if (inode.mapping is null)
@@ -186,6 +200,8 @@ internal sealed class TmpfsInode : Inode
             return Errno.ENXIO;
         if ((flags & OpenFlags.Direct) != 0)
             return Errno.EINVAL;
+        if (huge is not null)
+            return HugeFile.Allocate(superblock.Caches, path, flags) is { } hugeFile ? hugeFile : Errno.ENOMEM;
         return TmpfsFile.Allocate(superblock.Caches, path, flags) is { } file ? file : Errno.ENOMEM;
     }
 
@@ -198,12 +214,25 @@ internal sealed class TmpfsInode : Inode
                 return Errno.EPERM;
             mapping.Resize(change.Size);
         }
+        if ((change.Valid & Attributes.Size) != 0 && huge is not null)
+        {
+            if ((change.Size & (PageSize.LargeBytes - 1)) != 0)
+                return Errno.EINVAL;
+            if ((change.Size < Size && (Seals & FileSeals.Shrink) != 0) || (change.Size > Size && (Seals & FileSeals.Grow) != 0))
+                return Errno.EPERM;
+            huge.Resize(change.Size);
+        }
         return ApplyAttributes(change);
     }
 
     public override void GetAttributes(ref FileStat stat)
     {
         base.GetAttributes(ref stat);
+        if (huge is not null)
+        {
+            stat.Blocks = huge.HugePages * (PageSize.LargeBytes / 512);
+            return;
+        }
         stat.Blocks = (mapping is null ? IsLongLink ? 1UL : 0 : mapping.StoredPages) * (PageSize.Bytes / 512);
     }
 
@@ -247,6 +276,7 @@ internal sealed class TmpfsInode : Inode
     protected override void Evict()
     {
         mapping?.Evict();
+        huge?.Evict();
     }
 
     protected override void FreeObject()
@@ -259,6 +289,8 @@ internal sealed class TmpfsInode : Inode
             caches.Mappings.Free(mapping);
         }
 
+        if (huge is not null)
+            caches.HugeSpaces.Free(huge);
         if (IsLongLink)
             superblock.ReleaseBlocks(1);
         if (linkText is not null)

@@ -10,11 +10,20 @@ internal sealed class TmpfsSuperblock : Superblock
     /// <summary>Linux: <c>TMPFS_MAGIC</c>.</summary>
     private const ulong Magic = 0x0102_1994;
 
+    /// <summary>Linux: <c>HUGETLBFS_MAGIC</c>.</summary>
+    private const ulong HugeMagic = 0x9584_58F6;
+
     private TmpfsCaches caches = null!;
     private TmpfsOptions limits;
     private ulong usedBlocks;
     private ulong usedInodes;
     private ulong lastNumber;
+
+    /// <summary>Its files are of huge pages of the pool: <c>mount -t hugetlbfs</c>, and what <c>MAP_HUGETLB</c> and its kin stand on.</summary>
+    public bool IsHuge { get; private set; }
+
+    /// <inheritdoc/>
+    public override uint BlockSize => IsHuge ? (uint)PageSize.LargeBytes : (uint)PageSize.Bytes;
 
     public override DentryRetention Retention => DentryRetention.Pinned;
     public TmpfsCaches Caches => caches;
@@ -29,6 +38,7 @@ internal sealed class TmpfsSuperblock : Superblock
             return Errno.ENOMEM;
         superblock.caches = type.Caches;
         superblock.limits = options;
+        superblock.IsHuge = type.IsHuge;
         superblock.Initialize(vfs, type, vfs.AllocateDevice(), flags & MountFlags.ReadOnly);
         Errno error = superblock.MakeInode(FileMode.Directory | options.Mode, options.Uid, options.Gid, 0).TryGet(out TmpfsInode root, out Errno failure)
             ? superblock.SetRoot(root)
@@ -78,8 +88,8 @@ internal sealed class TmpfsSuperblock : Superblock
 
     public override void GetStatistics(ref FileSystemStat stat)
     {
-        stat.Type = Magic;
-        stat.BlockSize = PageSize.Bytes;
+        stat.Type = IsHuge ? HugeMagic : Magic;
+        stat.BlockSize = BlockSize;
         stat.NameLength = Vfs.NameMaximum;
         if (limits.Blocks != 0)
         {

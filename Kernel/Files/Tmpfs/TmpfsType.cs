@@ -17,8 +17,10 @@ internal sealed class TmpfsType : FileSystemType
 
     /// <param name="caches">Where inodes and files of all instances come from.</param>
     /// <param name="isShared">All mounts show the same instance, which is made at once and never goes.</param>
-    public TmpfsType(TmpfsCaches caches, ReadOnlySpan<byte> name, bool isShared)
+    /// <param name="isHuge">Files are of huge pages of the pool: hugetlbfs.</param>
+    public TmpfsType(TmpfsCaches caches, ReadOnlySpan<byte> name, bool isShared, bool isHuge = false)
     {
+        IsHuge = isHuge;
         Caches = caches;
         this.name = new byte[name.Length];
         name.CopyTo(this.name);
@@ -26,6 +28,7 @@ internal sealed class TmpfsType : FileSystemType
     }
 
     public TmpfsCaches Caches { get; }
+    public bool IsHuge { get; }
     public override ReadOnlySpan<byte> Name => name;
 
     public override Result<Superblock> Create(Vfs vfs, TaskFiles? who, ReadOnlySpan<byte> source, MountFlags flags, ReadOnlySpan<byte> options)

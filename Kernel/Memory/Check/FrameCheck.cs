@@ -76,6 +76,12 @@ internal static class FrameCheck
         }
 
         bool inPool = frame.Has(FrameFlags.HugePool);
+        if (inPool && report.BusyAddressSpaces == 0)
+        {
+            report.Unless((uint)FrameAllocator.PoolMappingsOf(frame) == seen.Huge[(int)(pfn.Value >> FrameAllocator.HugeOrder)],
+                "a page of the pool is not counted once for each entry that maps it"u8, pfn);
+        }
+
         if (!inPool && ((uint)frame.MapCount < mapped || ((uint)frame.MapCount != mapped && report.BusyAddressSpaces == 0)))
             report.Fail("a frame's map count is not the number of entries that map it"u8, pfn);
         bool isUsers = frame.HasAny(FrameFlags.PageCache | FrameFlags.Anonymous);

@@ -121,7 +121,8 @@ internal static class MemoryCheck
             return;
         report.MappedPages += FrameAllocator.HugeFrames;
         seen.Huge[(int)(entry.Pfn.Value >> FrameAllocator.HugeOrder)]++;
-        ReverseMapCheck.Entry(area, start, entry.Pfn, ref report);
+        if (!entry.IsFromPool)                  // whose pages nobody looks for by their frames
+            ReverseMapCheck.Entry(area, start, entry.Pfn, ref report);
     }
 
     private static void CountSlot(Pte entry, in SeenUses seen, ref MemoryReport report)

@@ -30,6 +30,8 @@ internal sealed partial class MmStruct
     {
         if (!TryAllocatePmd(fault.Address, out PmdPlace place))
             return PageFaultResult.OutOfMemory;
+        if ((fault.Area.Flags & VmFlags.HugeTlb) != 0)
+            return HugetlbFault(ref fault, place);
         PageFaultResult result = PageFaultResult.Handled;
         Pmd entry = place.Entry;
         if (entry.IsHuge)

@@ -49,7 +49,7 @@ internal abstract partial class AddressSpace
     /// <summary>Removes the entries of all address spaces for the pages <paramref name="first"/> to <paramref name="last"/> of the file.</summary>
     /// <param name="evenPrivateCopies">Whether anonymous copies go, too: they do when the file no longer has such a page.</param>
     /// <remarks>Linux: <c>unmap_mapping_pages</c>. O(log areas + hits + entries).</remarks>
-    private void UnmapMappingRange(ulong first, ulong last, bool evenPrivateCopies)
+    protected void UnmapMappingRange(ulong first, ulong last, bool evenPrivateCopies)
     {
         if (AreaCount == 0)
             return;

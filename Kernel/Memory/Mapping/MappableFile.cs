@@ -25,6 +25,9 @@ internal abstract partial class MappableFile
     /// <summary>Whether <c>mmap</c> works at all; else it says ENODEV.</summary>
     public virtual bool CanMap => Mapping is not null;
 
+    /// <summary>Whether its pages are huge ones of the pool. Linux: <c>is_file_hugepages</c>.</summary>
+    public virtual bool IsHuge => false;
+
     /// <summary>The device number (as <c>stat</c> has it) and inode number that <c>/proc/PID/maps</c> shows.</summary>
     public abstract ulong Device { get; }
 

@@ -50,6 +50,16 @@ internal sealed partial class FrameAllocator
     {
         ref PageFrame frame = ref _frames[pfn];
         // The huge page counts as one mapping of each of its frames, however many entries map it.
+        if ((frame.Flags & (FrameFlags.HugePool | FrameFlags.Tail)) != 0)
+            return PoolMappingsOf(_frames[HeadOf(pfn)]);
         return (frame.Flags & FrameFlags.Huge) == 0 ? frame.MapCount : frame.MapCount - 1 + _frames[FirstOfHuge(pfn)].UseCount;
+    }
+
+    /// <summary>How many entries map a page of the pool of huge pages, given its first frame: all its uses but the one of its file.</summary>
+    public static int PoolMappingsOf(in PageFrame head)
+    {
+        if ((head.Flags & FrameFlags.HugePool) == 0 || head.UseCount == 0)
+            return 0;
+        return head.IsAnonymous ? head.UseCount : head.UseCount - 1;
     }
 }

@@ -40,7 +40,7 @@ internal enum FrameFlags : uint
     SwapCache = 1 << 12,
     /// <summary>One of the 512 frames of a huge page; <see cref="PageFrame.UseCount"/> of the first counts the entries that map it.</summary>
     Huge = 1 << 13,
-    /// <summary>With <see cref="Head"/> or <see cref="Tail"/>: of the pool of huge pages (hugetlb).</summary>
+    /// <summary>With <see cref="Head"/>: of the pool of huge pages (hugetlb).</summary>
     HugePool = 1 << 14,
 
     /// <summary>Someone works on the content (reads it, truncates it); others wait. See <c>FrameLocks</c>.</summary>

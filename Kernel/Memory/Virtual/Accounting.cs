@@ -1,4 +1,5 @@
 using NanoVm.Core;
+using NanoVm.Memory.Physical;
 
 namespace NanoVm.Memory.Virtual;
 
@@ -52,8 +53,18 @@ internal sealed partial class MmStruct
 internal sealed partial class MemorySystem
 {
     /// <summary>The pages that may be promised in mode <see cref="OvercommitPolicy.Never"/>; <c>CommitLimit</c> in <c>/proc/meminfo</c>.</summary>
+    /// <remarks>Linux: <c>vm_commit_limit</c>. What is set aside for huge pages cannot be promised to anybody else.</remarks>
     public ulong CommitLimit
-        => (OvercommitKilobytes != 0 ? OvercommitKilobytes >> (PageSize.Shift - 10) : Frames.TotalFrames.Value * OvercommitRatio / 100) + SwapPages;
+    {
+        get
+        {
+            ulong pages = OvercommitKilobytes != 0
+                ? OvercommitKilobytes >> (PageSize.Shift - 10)
+                : (Frames.TotalFrames.Value - Hugetlb.Pool.Total * FrameAllocator.HugeFrames) * OvercommitRatio / 100;
+            return pages + SwapPages;
+        }
+    }
+
 
     /// <summary>Promises <paramref name="pages"/> more pages of private memory to <paramref name="mm"/>.</summary>
     /// <param name="released">Pages already promised that the same operation will give back.</param>

@@ -15,7 +15,7 @@ internal sealed partial class MmStruct
 {
     /// <summary>Whether the pages must be copied, or the child's own faults can find them again. Linux: <c>vma_needs_copy</c>.</summary>
     private static bool NeedsCopy(VmArea area)
-        => area.AnonVma is not null || (area.Flags & (VmFlags.PfnMap | VmFlags.MixedMap)) != 0;
+        => area.AnonVma is not null || (area.Flags & (VmFlags.HugeTlb | VmFlags.MayShare)) == VmFlags.HugeTlb || (area.Flags & (VmFlags.PfnMap | VmFlags.MixedMap)) != 0;
 
     /// <returns><see cref="Errno.ENOMEM"/> when a table cannot be made; what was copied belongs to the child and goes with it.</returns>
     private Errno CopyPageRange(MmStruct child, VmArea copy, VmArea area)
@@ -29,7 +29,8 @@ internal sealed partial class MmStruct
         {
             if (walk.IsHuge)
             {
-                if (CopyHuge(child, walk.Huge, walk.Start, isWatched) != Errno.None)
+                Errno error = walk.Huge.Entry.IsFromPool ? CopyHugetlb(child, walk.Huge, walk.Start) : CopyHuge(child, walk.Huge, walk.Start, isWatched);
+                if (error != Errno.None)
                     return Errno.ENOMEM;
                 continue;
             }

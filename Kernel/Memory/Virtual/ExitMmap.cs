@@ -63,7 +63,7 @@ internal sealed partial class MmStruct
         ExecVm = 0;
         StackVm = 0;
         LockedVm = 0;
-        if (AnonymousPages + FilePages + ShmemPages + SwapEntries != 0)
+        if (AnonymousPages + FilePages + ShmemPages + SwapEntries + HugetlbPages != 0)
             Panic.Now("an address space ends with pages left over"u8);
     }
 }

@@ -23,7 +23,12 @@ internal sealed partial class MmStruct
             return Errno.ENOMEM;
 
         VirtAddr address;
-        if ((flags & MapFlags.Fixed) != 0)
+        if (file is { IsHuge: true })
+        {
+            if (!FindHugePlace(hint, length, flags).TryGet(out address, out Errno misfit))
+                return misfit;
+        }
+        else if ((flags & MapFlags.Fixed) != 0)
             address = hint;
         else if (!FindPlace(hint, length, flags).TryGet(out address, out Errno error))
             return error;
@@ -35,6 +40,29 @@ internal sealed partial class MmStruct
         if (address.Value < System.MmapMinAddress && !TaskMemory.Current.HasCapability(TaskMemory.CapSysRawio))
             return Errno.EPERM;
         return address;
+    }
+
+    /// <summary>A place that starts and ends between huge pages. Linux: <c>hugetlb_get_unmapped_area</c>.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private Result<VirtAddr> FindHugePlace(VirtAddr hint, ulong length, MapFlags flags)
+    {
+        const ulong mask = PageSize.LargeBytes - 1;
+        if ((length & mask) != 0)
+            return Errno.EINVAL;
+        if ((flags & MapFlags.Fixed) != 0)
+            return (hint.Value & mask) != 0 ? Errno.EINVAL : hint;
+        if (!hint.IsZero)
+        {
+            VirtAddr wanted = hint.AlignDown(PageSize.LargeBytes);
+            if (TaskSize.Value - length >= wanted.Value && IsFree(wanted, length))
+                return wanted;
+        }
+
+        // A gap with room to move in has an aligned place: the highest of it.
+        const ulong slack = PageSize.LargeBytes - PageSize.Bytes;
+        if (!FindPlace(VirtAddr.Zero, length + slack, flags).TryGet(out VirtAddr found, out Errno error))
+            return error;
+        return (found + slack).AlignDown(PageSize.LargeBytes);
     }
 
     private Result<VirtAddr> FindPlace(VirtAddr hint, ulong length, MapFlags flags)

@@ -168,7 +168,7 @@ internal sealed partial class MmStruct
                 flags |= VmFlags.DontDump;
                 break;
             case MemoryAdvice.DoDump:
-                if ((flags & VmFlags.Special) != 0)
+                if ((flags & VmFlags.HugeTlb) == 0 && (flags & VmFlags.Special) != 0)
                     return Errno.EINVAL;
                 flags &= ~VmFlags.DontDump;
                 break;
@@ -207,6 +207,16 @@ internal sealed partial class MmStruct
     /// <param name="part">Less may have been done than was asked, up to the end of that area.</param>
     private Errno AdvisePages(ref VmArea area, ref PageRange part, MemoryAdvice advice)
     {
+        if ((area.Flags & VmFlags.HugeTlb) != 0 && advice is (MemoryAdvice.DontNeed or MemoryAdvice.DontNeedLocked))
+        {
+            // Whole huge pages only: what lies behind the last whole one stays.
+            if ((part.Start.Value & (PageSize.LargeBytes - 1)) != 0)
+                return Errno.EINVAL;
+            part = new PageRange(part.Start, part.End.AlignDown(PageSize.LargeBytes));
+            if (part.IsEmpty)
+                return Errno.None;
+        }
+
         switch (advice)
         {
             case MemoryAdvice.DontNeed:

@@ -44,6 +44,9 @@ internal sealed partial class MemorySystem
     /// <summary>The frame of zeros that reads of untouched anonymous memory see; never counted, never freed.</summary>
     public readonly Pfn ZeroPage;
 
+    /// <summary>The pool of huge pages, for who asks for them by name.</summary>
+    public readonly Hugetlb.HugetlbSystem Hugetlb;
+
     /// <summary>When anonymous memory gets huge pages.</summary>
     public readonly HugePagePolicy HugePages = new();
 
@@ -118,6 +121,7 @@ internal sealed partial class MemorySystem
         Physical = physical;
         Frames = physical.Frames;
         PagingLevels = pagingLevels;
+        Hugetlb = new Hugetlb.HugetlbSystem(physical);
         Mms = new ObjectCache<MmStruct>(physical, "mm_struct"u8);
         Areas = new ObjectCache<VmArea>(physical, "vm_area_struct"u8);
         AnonVmas = new ObjectCache<AnonVma>(physical, "anon_vma"u8);

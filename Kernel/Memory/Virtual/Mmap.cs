@@ -56,6 +56,14 @@ internal sealed partial class MmStruct
         if (error != Errno.None)
             return error;
 
+        if (request.File is { IsHuge: true })
+        {
+            areaFlags |= VmFlags.HugeTlb | VmFlags.DontExpand;
+            // The pool's promises are strict unless the program says otherwise, whatever the policy for other memory.
+            if ((flags & MapFlags.NoReserve) != 0)
+                areaFlags |= VmFlags.NoReserve;
+        }
+
         error = request.File is { } file
             ? CheckFile(file, file.Allowed & ~request.Withheld, request.Protection, flags, pageOffset, pages, ref areaFlags)
             : CheckAnonymous(flags, address, ref pageOffset, ref areaFlags);
@@ -177,7 +185,9 @@ internal sealed partial class MmStruct
         }
 
         VmArea? upperRest = null;
-        Errno error = replaced is null ? Errno.None : ReserveCuts(replaced, range, out upperRest);
+        Errno error = Errno.None;
+        if (replaced is not null && ReserveCuts(replaced, range, out upperRest) != Errno.None)
+            error = Errno.ENOMEM;               // also where it is the edge of a huge page that cannot be cut
         VmArea? area = null;
         if (error == Errno.None && (file is not null || (flags & VmFlags.Shared) != 0 || replaced is not null))
             error = PrepareArea(file, range, ref flags, pageOffset, out area);

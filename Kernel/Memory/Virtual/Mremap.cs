@@ -63,6 +63,16 @@ internal sealed partial class MmStruct
     {
         if (LookupVma(address) is not { } area)
             return Errno.EFAULT;
+        if ((area.Flags & VmFlags.HugeTlb) != 0)
+        {
+            // In units of huge pages; and never larger, since a promise cannot be cut and grow.
+            const ulong mask = PageSize.LargeBytes - 1;
+            oldLength = (oldLength + mask) & ~mask;
+            newLength = (newLength + mask) & ~mask;
+            if ((address.Value & mask) != 0 || (newAddress.Value & mask) != 0 || newLength > oldLength)
+                return Errno.EINVAL;
+        }
+
         if ((flags & (RemapFlags.Fixed | RemapFlags.DontUnmap)) != 0)
             return RemapTo(address, oldLength, newAddress, newLength, flags, ref populate);
 
@@ -263,6 +273,8 @@ internal sealed partial class MmStruct
         {
             if (locked)
                 LockedVm += newPages;
+            if ((areaFlags & VmFlags.HugeTlb) != 0)
+                Hugetlb.HugeReservation.Moved(area, source);
             // A cut in the middle of an area needs one more, and there may be no memory for it: the area then stays, empty.
             // (Its pages are gone from here, and it keeps its count in the books.)
             _ = DoMunmap(source);

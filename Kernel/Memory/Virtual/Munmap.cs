@@ -101,6 +101,8 @@ internal sealed partial class MmStruct
             PageRange part = area.Range.Intersect(range);
             UnmapPages(area, part, ref batch);
             ForgetPart(area, part.Count.Value);
+            if ((area.Flags & VmFlags.HugeTlb) != 0 && part != area.Range)
+                Hugetlb.HugeReservation.Released(area, part);
 
             if (part == area.Range)
             {

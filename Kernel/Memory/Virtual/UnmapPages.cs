@@ -18,7 +18,10 @@ internal sealed partial class MmStruct
         {
             if (walk.IsHuge)
             {
-                UnmapHuge(walk.Huge, walk.Start, ref batch);
+                if (walk.Huge.Entry.IsFromPool)
+                    UnmapHugetlb(walk.Huge, walk.Start, keepPrivateCopies, ref batch);
+                else
+                    UnmapHuge(walk.Huge, walk.Start, ref batch);
                 continue;
             }
 

@@ -22,7 +22,7 @@ internal sealed partial class MmStruct
         if (!Areas.Validate())
             return "mm: list and tree of areas do not agree"u8;
         ulong total = 0, data = 0, executable = 0, stack = 0, locked = 0;
-        ulong anonymous = 0, file = 0, shmem = 0, mapped = 0, huge = 0;
+        ulong anonymous = 0, file = 0, shmem = 0, mapped = 0, huge = 0, pool = 0;
         for (VmArea? area = Areas.First; area is not null; area = area.Next)
         {
             if (!ReferenceEquals(area.Mm, this) || area.End > TaskSize)
@@ -43,7 +43,7 @@ internal sealed partial class MmStruct
             {
                 if (walk.IsHuge)
                 {
-                    if (CheckHuge(area, walk.Huge.Entry, walk.End - walk.Start, ref anonymous, ref huge) is { Length: > 0 } broken)
+                    if (CheckHuge(area, walk.Huge.Entry, walk.End - walk.Start, ref anonymous, ref huge, ref pool) is { Length: > 0 } broken)
                         return broken;
                     continue;
                 }
@@ -79,19 +79,27 @@ internal sealed partial class MmStruct
             return "mm: the totals of pages are wrong"u8;
         if (anonymous != AnonymousPages || file != FilePages || shmem != ShmemPages)
             return "mm: the resident counts are wrong"u8;
-        if (huge != HugeEntries)
+        if (huge != HugeEntries || pool != HugetlbPages)
             return "mm: the count of huge pages is wrong"u8;
-        if (CountEntries(out ulong tables) != mapped + huge)
+        if (CountEntries(out ulong tables) != mapped + huge + pool)
             return "mm: a page is mapped outside every area"u8;
         return tables != PageTablePages ? "mm: the count of page tables is wrong"u8 : default;
     }
 
-    private global::System.ReadOnlySpan<byte> CheckHuge(VmArea area, Pmd entry, ulong bytes, scoped ref ulong anonymous, scoped ref ulong huge)
+    private global::System.ReadOnlySpan<byte> CheckHuge(VmArea area, Pmd entry, ulong bytes, scoped ref ulong anonymous, scoped ref ulong huge, scoped ref ulong pool)
     {
         if (bytes != PageSize.LargeBytes)
             return "mm: a huge page belongs to two areas"u8;
         if (!RightsFit(area, entry.ToPte(0)))
             return "mm: a huge page allows what its area forbids"u8;
+        if (entry.IsFromPool != ((area.Flags & VmFlags.HugeTlb) != 0))
+            return "mm: a huge page of the pool in an area of another kind"u8;
+        if (entry.IsFromPool)
+        {
+            pool++;
+            return System.Frames[entry.Pfn].UseCount > 0 ? default : "mm: a huge page of the pool is not counted"u8;
+        }
+
         huge++;
         if (entry.Has(PteFlags.Special))
             return entry.IsWritable ? "mm: the huge page of zeros is writable"u8 : default;

@@ -24,6 +24,10 @@ internal struct AreaUsage
 
     /// <summary>Of <see cref="Anonymous"/>: mapped 2 MiB at once.</summary>
     public ulong AnonymousHuge;
+
+    /// <summary>Huge pages of the pool, which count nowhere else: those that others map, too, and the others.</summary>
+    public ulong SharedPool;
+    public ulong PrivatePool;
     public ulong Swap;
     public ulong Locked;
 
@@ -99,6 +103,15 @@ internal struct AreaUsage
     {
         if (entry.Has(PteFlags.Special))
             return;
+        if (entry.IsFromPool)
+        {
+            if (frames.MappingsOf(entry.Pfn) > 1)
+                SharedPool += PageSize.LargeBytes;
+            else
+                PrivatePool += PageSize.LargeBytes;
+            return;
+        }
+
         AnonymousHuge += PageSize.LargeBytes;
         for (int i = 0; i < PageSize.TableEntries; i++)
             AddPage(entry.ToPte(i), frames, zeroPage, locked, shmem: false);

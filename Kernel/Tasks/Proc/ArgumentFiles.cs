@@ -244,7 +244,7 @@ internal sealed class PagemapFile(TaskSystem system) : TaskFile(system, "pagemap
             word |= pfn.Value;
         if (entry.IsSpecial || !mm.System.Frames.IsRam(pfn))
             return word;
-        ref Memory.Physical.PageFrame frame = ref mm.System.Frames[pfn];
+        ref Memory.Physical.PageFrame frame = ref mm.System.Frames[mm.System.Frames.HeadOf(pfn)];
         if (!frame.IsAnonymous)
             word |= FileOrShared;
         if (mm.System.Frames.MappingsOf(pfn) == 1)

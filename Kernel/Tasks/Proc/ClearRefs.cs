@@ -73,6 +73,8 @@ internal sealed class ClearRefsFile(TaskSystem system) : TaskFile(system, "clear
                 if (walk.IsHuge)
                 {
                     ref Pmd huge = ref walk.Huge.Entry;
+                    if (huge.IsFromPool)
+                        continue;
                     huge = huge.Without(kind == Kind.SoftDirty ? PteFlags.SoftDirty | PteFlags.Writable : PteFlags.Accessed);
                     continue;
                 }

@@ -62,8 +62,7 @@ internal sealed class SmapsFile(TaskSystem system) : AreaFile(system, "smaps"u8)
         MapsText.Line(ref w, area);
         var usage = new AreaUsage();
         usage.Add(area);
-        SmapsText.Kilobytes(ref w, "Size:           "u8, area.Bytes);
-        w.Text("KernelPageSize:        4 kB\nMMUPageSize:           4 kB\n"u8);
+        SmapsText.Sizes(ref w, area.Bytes, area.Flags);
         SmapsText.Usage(ref w, usage, rollup: false);
         w.Text(area.Mm.System.HugePages.IsEligible(area) ? "THPeligible:    1\n"u8 : "THPeligible:    0\n"u8);
         SmapsText.Key(ref w, area.Flags);
@@ -74,8 +73,7 @@ internal sealed class SmapsFile(TaskSystem system) : AreaFile(system, "smaps"u8)
     protected override void ShowGate(ref TextWriter w)
     {
         MapsText.GateLine(ref w);
-        SmapsText.Kilobytes(ref w, "Size:           "u8, PageSize.Bytes);
-        w.Text("KernelPageSize:        4 kB\nMMUPageSize:           4 kB\n"u8);
+        SmapsText.Sizes(ref w, PageSize.Bytes, VmFlags.Execute);
         SmapsText.Usage(ref w, new AreaUsage(), rollup: false);
         w.Text("THPeligible:    0\n"u8);
         SmapsText.Key(ref w, VmFlags.Execute);

@@ -145,6 +145,7 @@ internal sealed class ProcessFiles
         Add(vm, "user_reserve_kbytes"u8, Setting.UserReserve);
         Add(vm, "page-cluster"u8, Setting.PageCluster, ReadOnly);
         Add(vm, "min_free_kbytes"u8, Setting.MinFree, ReadOnly);
+        HugePoolSetting.AddSettings(proc, vm, System.Memory.Hugetlb.Pool);
 
         if (System.Memory.PageCache is { } cache)
         {

@@ -15,6 +15,15 @@ internal static class SmapsText
         w.Text(" kB\n"u8);
     }
 
+    /// <summary>How large an area is and of which pages. Linux: <c>vma_kernel_pagesize</c>.</summary>
+    public static void Sizes(ref TextWriter w, ulong bytes, VmFlags flags)
+    {
+        ulong page = (flags & VmFlags.HugeTlb) != 0 ? PageSize.LargeBytes : PageSize.Bytes;
+        Kilobytes(ref w, "Size:           "u8, bytes);
+        Kilobytes(ref w, "KernelPageSize: "u8, page);
+        Kilobytes(ref w, "MMUPageSize:    "u8, page);
+    }
+
     /// <summary>The lines from Rss to Locked.</summary>
     public static void Usage(ref TextWriter w, in AreaUsage usage, bool rollup)
     {
@@ -37,8 +46,8 @@ internal static class SmapsText
         Kilobytes(ref w, "AnonHugePages:  "u8, usage.AnonymousHuge);
         Kilobytes(ref w, "ShmemPmdMapped: "u8, 0);
         Kilobytes(ref w, "FilePmdMapped:  "u8, 0);
-        Kilobytes(ref w, "Shared_Hugetlb: "u8, 0);
-        Kilobytes(ref w, "Private_Hugetlb: "u8[..16], 0);
+        Kilobytes(ref w, "Shared_Hugetlb: "u8, usage.SharedPool);
+        Kilobytes(ref w, "Private_Hugetlb: "u8[..16], usage.PrivatePool);
         Kilobytes(ref w, "Swap:           "u8, usage.Swap);
         Kilobytes(ref w, "SwapPss:        "u8, usage.SwapPss);
         Kilobytes(ref w, "Locked:         "u8, usage.PssLocked);

@@ -195,7 +195,8 @@ internal sealed class StatusFile(TaskSystem system) : TaskPage(system, "status"u
         Kilobytes(ref w, "VmLib:\t"u8, executable - text);
         Kilobytes(ref w, "VmPTE:\t"u8, mm.PageTablePages << PageSize.Shift);
         Kilobytes(ref w, "VmSwap:\t"u8, mm.SwapEntries << PageSize.Shift);
-        w.Text("HugetlbPages:\t       0 kB\nCoreDumping:\t0\nTHP_enabled:\t"u8);
+        Kilobytes(ref w, "HugetlbPages:\t"u8, mm.HugetlbPages << PageSize.LargeShift);
+        w.Text("CoreDumping:\t0\nTHP_enabled:\t"u8);
         w.Text(mm.IsThpDisabled ? "0\n"u8 : "1\n"u8);
     }
 

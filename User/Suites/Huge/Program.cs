@@ -4,7 +4,7 @@ using static NanoVm.User.Suites.Linux;
 
 namespace NanoVm.User.Suites.Huge;
 
-/// <summary>Huge pages of anonymous memory, as a program sees them: what it reads and writes is the same, <c>smaps</c> tells how it is mapped.</summary>
+/// <summary>Huge pages of anonymous memory and of the pool, as a program sees them: what it reads and writes is the same, <c>smaps</c> tells how it is mapped.</summary>
 /// <remarks>Cases that need 2 MiB in a piece skip where the machine has none: memory may be scattered, or huge pages switched off.</remarks>
 internal static unsafe class Program
 {
@@ -30,7 +30,21 @@ internal static unsafe class Program
         new("COLLAPSE joins small pages", &Joined),
         new("COLLAPSE refuses memory that was never touched or must not be huge", &NotJoined),
         new("A system call reads and writes across its small pages", &SystemCall),
-        new("PR_SET_THP_DISABLE is kept, and keeps huge pages away", &Disabled));
+        new("PR_SET_THP_DISABLE is kept, and keeps huge pages away", &Disabled),
+        new("A mapping of the pool is promised its pages, rounded up to whole ones", &Pool.Promise),
+        new("smaps and mincore show pages of the pool, which are not resident ones", &Pool.Shown),
+        new("Pages of the pool are cut, protected and replaced only as a whole", &Pool.OnlyWhole),
+        new("DONTNEED gives whole pages back to the pool and leaves the rest", &Pool.DontNeed),
+        new("A child's write to a page of the pool is the child's alone", &Pool.ForkCopies),
+        new("When the pool is empty, the parent who was promised gets the page and the child SIGBUS", &Pool.ParentIsPreferred),
+        new("Without a promise the touch that finds no page ends in SIGBUS", &Pool.NoPromise),
+        new("Surplus pages are made on demand and go when they are free", &Pool.Surplus),
+        new("A move takes the promise with it, a shrink gives it back", &Pool.Moved),
+        new("Shared pages of the pool are one for parent and child", &Pool.Shared),
+        new("A memory file of huge pages: length, holes, reads, seals", &Pool.MemoryFile),
+        new("A private mapping of such a file copies what it writes", &Pool.PrivateOfFile),
+        new("A System V segment of huge pages", &Pool.Segment),
+        new("System calls read and write pages of the pool", &Pool.Calls));
 
     /// <summary>Memory that starts between huge pages.</summary>
     private static nint New(int blocks, bool asked = true)

@@ -270,7 +270,7 @@ internal sealed class FrameWords : ProcFile
                 break;
             ulong value = 0;
             if (frames.IsRam(pfn))
-                value = _kind == FrameWordKind.MapCount ? (ulong)frames.MappingsOf(pfn) : FlagsOf(pfn, in frames[pfn]);
+                value = _kind == FrameWordKind.MapCount ? (ulong)frames.MappingsOf(pfn) : FlagsOf(pfn, in frames[pfn], in frames[frames.HeadOf(pfn)]);
             else if (_kind == FrameWordKind.Flags)
                 value = 1UL << 20;                          // KPF_NOPAGE
             System.Runtime.CompilerServices.Unsafe.WriteUnaligned(ref word[0], value);
@@ -284,12 +284,12 @@ internal sealed class FrameWords : ProcFile
     }
 
     // Linux: stable_page_flags; the bits of Documentation/admin-guide/mm/pagemap.
-    private static ulong FlagsOf(Pfn pfn, in PageFrame frame)
+    private static ulong FlagsOf(Pfn pfn, in PageFrame frame, in PageFrame head)
     {
         ulong bits = 0;
         if (frame.MapCount > 0)
             bits |= 1UL << 11;                              // MMAP
-        if (frame.IsAnonymous)
+        if (head.IsAnonymous)
             bits |= 1UL << 12;                              // ANON
         if (frame.Has(FrameFlags.SwapCache))
             bits |= 1UL << 13;
@@ -305,7 +305,7 @@ internal sealed class FrameWords : ProcFile
             bits |= 1UL << 22 | (FrameAllocator.FirstOfHuge(pfn) == pfn ? 1UL << 15 : 1UL << 16);      // THP, COMPOUND_HEAD, COMPOUND_TAIL
         if (frame.HasAny(FrameFlags.Head | FrameFlags.Tail))
             bits |= frame.Has(FrameFlags.Head) ? 1UL << 15 : 1UL << 16;
-        if (frame.Has(FrameFlags.HugePool))
+        if (head.Has(FrameFlags.HugePool))
             bits |= 1UL << 17;                              // HUGE
         if (frame.Has(FrameFlags.Slab))
             bits |= 1UL << 7;

@@ -1,5 +1,6 @@
 using System;
 using NanoVm.Core;
+using NanoVm.Memory.Hugetlb;
 using NanoVm.Memory.Physical;
 using NanoVm.Memory.Virtual;
 
@@ -64,7 +65,7 @@ internal sealed class MemInfo(MachineFiles machine) : ProcPage("meminfo"u8)
         Line(ref w, "NFS_Unstable:"u8, 0);
         Line(ref w, "Bounce:"u8, 0);
         Line(ref w, "WritebackTmp:"u8, 0);
-        Line(ref w, "CommitLimit:"u8, CommitLimit(memory, total));
+        Line(ref w, "CommitLimit:"u8, memory.CommitLimit);
         Line(ref w, "Committed_AS:"u8, memory.CommittedPages);
         Line(ref w, "VmallocTotal:"u8, Vmalloc.TotalPages.Value);
         Line(ref w, "VmallocUsed:"u8, physical.Vmalloc.UsedPages.Value);
@@ -76,9 +77,13 @@ internal sealed class MemInfo(MachineFiles machine) : ProcPage("meminfo"u8)
         Line(ref w, "ShmemPmdMapped:"u8, 0);
         Line(ref w, "FileHugePages:"u8, 0);
         Line(ref w, "FilePmdMapped:"u8, 0);
-        w.Text("HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\nHugePages_Surp:        0\n"u8);
-        Line(ref w, "Hugepagesize:"u8, 512);
-        Line(ref w, "Hugetlb:"u8, 0);
+        HugePool pool = memory.Hugetlb.Pool;
+        Pages(ref w, "HugePages_Total:"u8, pool.Total);
+        Pages(ref w, "HugePages_Free:"u8, pool.Free);
+        Pages(ref w, "HugePages_Rsvd:"u8, pool.Reserved);
+        Pages(ref w, "HugePages_Surp:"u8, pool.Surplus);
+        Line(ref w, "Hugepagesize:"u8, FrameAllocator.HugeFrames);
+        Line(ref w, "Hugetlb:"u8, pool.Total * FrameAllocator.HugeFrames);
         return Errno.None;
     }
 
@@ -91,6 +96,14 @@ internal sealed class MemInfo(MachineFiles machine) : ProcPage("meminfo"u8)
         w.Text(" kB\n"u8);
     }
 
+    // Linux: hugetlb_report_meminfo. Huge pages, not kilobytes.
+    private static void Pages(ref TextWriter w, ReadOnlySpan<byte> name, ulong pages)
+    {
+        w.Left(name, 19);
+        w.Decimal(pages, 5);
+        w.Byte((byte)'\n');
+    }
+
     private ulong KernelStackPages()
     {
         if (_machine.Io.Processes is not { } processes)
@@ -98,9 +111,4 @@ internal sealed class MemInfo(MachineFiles machine) : ProcPage("meminfo"u8)
         processes.GetCounts(out int _, out int threads, out int _);
         return (ulong)threads * 4;
     }
-
-    // Linux: vm_commit_limit.
-    private static ulong CommitLimit(MemorySystem memory, ulong total)
-        => (memory.OvercommitKilobytes != 0 ? memory.OvercommitKilobytes >> (PageSize.Shift - 10) : total * memory.OvercommitRatio / 100)
-            + memory.SwapPages;
 }
