@@ -82,15 +82,16 @@ internal sealed partial class Ext2Superblock
         if (!HasPending)
             return Errno.None;
         freeLock.Lock();
-        Ext2Inode? batch = firstDead;
-        firstDead = null;
-        deadCount = 0;
         XArray blocks = pendingBlocks;
         pendingBlocks = default;
         pendingBlocks.Initialize(type.PageCache.Nodes);
         pendingCount = 0;
 
+        // Only then the dead: a file that was cut and then removed dies when the list of those that were cut lets go of it.
         Errno error = WriteCutInodes();
+        Ext2Inode? batch = firstDead;
+        firstDead = null;
+        deadCount = 0;
         Keep(ref error, WriteAllMetadata());
         for (Ext2Inode? inode = batch; inode is not null; inode = inode.NextDead)
             Keep(ref error, inode.WriteAsDeleted());

@@ -301,8 +301,7 @@ internal static unsafe class Walker
 
     private static void ReadLedger(nint to)
     {
-        Syscall.Call(162);                                   // sync: dirty pages cannot be dropped,
-        Syscall.Call(162);                                   // and what a removed file gave back is free when the first one is done
+        Syscall.Call(162);                                   // sync: dirty pages cannot be dropped
         byte three = (byte)'3';
         PositionedWrite(s_drop, &three, 1, 0);
         int file = Linux.Open("/proc/ledger"u8, OpenForReading);
