@@ -28,6 +28,7 @@ Runs suites, or one static program, on this machine's Linux, on Debian's Linux 6
   --on SYSTEM,...       some of: host, linux, nanovm (default: all three)
   --mem SIZE            memory of the machines (default 1G: with less, Linux turns huge pages off)
   --swap SIZE           a swap device for the machines (default none)
+  --disk SIZE           a disk with an empty ext2, on /mnt of the machines (default none)
   --add FILE            a file beside the program, in its working folder; repeatable
   --timeout SECONDS     for each system (default 300)
   --fetch               only fetch Linux 6.1
@@ -47,18 +48,19 @@ refuse() {
 say() { printf '%3ds  %s\n' "$SECONDS" "$*" >&2; }
 
 systems=(host linux nanovm) suites=() program='' arguments=() files=()
-memory=1G swap='' limit=300 only_fetch='' work=''
+memory=1G swap='' disk='' limit=300 only_fetch='' work=''
 
 parse() {
   while [ $# -gt 0 ]; do
     case $1 in
-      --on | --mem | --swap | --add | --timeout | --program)
+      --on | --mem | --swap | --disk | --add | --timeout | --program)
         [ $# -ge 2 ] || refuse "$1 needs a value"
         ;;&
       --program) program=$2; shift 2; arguments=("$@"); break ;;
       --on) IFS=, read -ra systems <<< "$2"; shift ;;
       --mem) memory=$2; shift ;;
       --swap) swap=$2; shift ;;
+      --disk) disk=$2; shift ;;
       --add) files+=("$2"); shift ;;
       --timeout) limit=$2; shift ;;
       --fetch) only_fetch=1 ;;
@@ -70,7 +72,7 @@ parse() {
   done
   local name
   for name in "${systems[@]}"; do [[ $name =~ ^(host|linux|nanovm)$ ]] || refuse "--on: '$name' is none of host, linux, nanovm"; done
-  for name in "$memory" ${swap:+"$swap"}; do [[ $name =~ ^[1-9][0-9]*[KMGkmg]$ ]] || refuse "'$name' is no size (as 512M or 4G)"; done
+  for name in "$memory" ${swap:+"$swap"} ${disk:+"$disk"}; do [[ $name =~ ^[1-9][0-9]*[KMGkmg]$ ]] || refuse "'$name' is no size (as 512M or 4G)"; done
   [[ $limit =~ ^[1-9][0-9]*$ ]] || refuse "--timeout: '$limit' is no number of seconds above 0"
   for name in ${program:+"$program"} ${files[@]+"${files[@]}"}; do [ -f "$name" ] && [ -r "$name" ] || refuse "there is no file '$name'"; done
   [ -z "$program" ] || [ ${#suites[@]} = 0 ] || refuse '--program and suites exclude each other'
@@ -105,6 +107,12 @@ make_command() {
   chmod 755 "$work/files/"*
 }
 
+# make_disk FILE: an empty ext2 of the size that was asked for.
+make_disk() {
+  truncate -s "${disk^^}" "$1"
+  "$(PATH=$PATH:/usr/sbin:/sbin command -v mke2fs)" -q -F -t ext2 "$1"
+}
+
 # run_on SYSTEM: what the script prints there, in $work/SYSTEM; a system that ends before its time says so in the last line.
 run_on() {
   local status=0
@@ -119,7 +127,8 @@ run_on() {
       ;;
     nanovm)
       say 'on NanoVM, in QEMU'
-      NANOVM_BUILT=1 "$root/run-qemu.sh" --direct --timeout "$limit" --mem "$memory" ${swap:+--swap "$swap"} --add "$work/files:/root" \
+      [ -z "$disk" ] || make_disk "$work/nanovm.disk"
+      NANOVM_BUILT=1 "$root/run-qemu.sh" --direct --timeout "$limit" --mem "$memory" ${swap:+--swap "$swap"} ${disk:+--disk "$work/nanovm.disk:/mnt"} --add "$work/files:/root" \
         --run 'sh compare.sh | cat' < /dev/null 2> "$work/nanovm.errors" | tr -d '\r' > "$work/nanovm" || status=$?
       [ ! -s "$work/nanovm.errors" ] || cat "$work/nanovm.errors" >&2
       ;;

@@ -15,7 +15,10 @@ for _ in 1 2 3; do
     [ ! -f /modules/$module.ko ] || insmod /modules/$module.ko 2> /dev/null
   done
 done
-[ ! -b /dev/vda ] || swapon /dev/vda
+mkdir /mnt
+for device in /dev/vda /dev/vdb; do
+  [ ! -b $device ] || swapon $device 2> /dev/null || mount -t ext2 $device /mnt
+done
 
 stty -F /dev/ttyS0 raw -echo
 cd /root || exit

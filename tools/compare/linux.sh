@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by tools/compare-linux.sh: Debian's Linux 6.1 as a machine in QEMU. Needs $root, $artifacts, $work, $memory, $swap, $limit
+# Sourced by tools/compare-linux.sh: Debian's Linux 6.1 as a machine in QEMU. Needs $root, $artifacts, $work, $memory, $swap, $disk, $limit
 # and say(); linux_extra may hold more arguments for QEMU.
 # shellcheck disable=SC2154,SC2015
 
@@ -67,6 +67,10 @@ linux_run() {
     "$(PATH=$PATH:/usr/sbin:/sbin command -v mkswap)" -q "$work/linux.swap"
     qemu+=(-drive "if=none,id=swap,format=raw,file=$work/linux.swap" -device 'virtio-blk-pci,drive=swap')
   fi
+  if [ -n "$disk" ]; then
+    make_disk "$work/linux.disk"
+    qemu+=(-drive "if=none,id=disk,format=raw,file=$work/linux.disk" -device 'virtio-blk-pci,drive=disk')
+  fi
   setpriv --pdeathsig TERM -- timeout --kill-after=5 "$limit" setpriv --pdeathsig KILL -- "${qemu[@]}" < /dev/null > "$work/linux.qemu" 2>&1 &
   linux_pid=$!
   wait "$linux_pid" || status=$?
@@ -91,7 +95,7 @@ linux_tree() {
     [ "${name##*/}" = busybox ] || { mkdir -p "$1/${name%/*}" && ln -sf /bin/busybox "$1/$name"; }
   done
   cp -R "$2/." "$1/root/"
-  [ -z "$swap" ] || cp "$linux_folder"/modules/*.ko "$1/modules/"
+  [ -z "$swap$disk" ] || cp "$linux_folder"/modules/*.ko "$1/modules/"
   printf 'root:x:0:0:root:/root:/bin/sh\n' > "$1/etc/passwd"
   cp "$root/tools/compare/linux-init.sh" "$1/init"
   chmod 755 "$1/init"

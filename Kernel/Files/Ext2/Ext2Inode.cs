@@ -11,7 +11,7 @@ namespace NanoVm.Files.Ext2;
 /// <summary>A file of an ext2, in memory.</summary>
 /// <remarks>
 /// Linux: <c>ext2_inode_info</c>. Parts: its record (<c>Ext2Inode.Record.cs</c>), block map (<c>.Map.cs</c>), directory (<c>.Directory.cs</c>),
-/// names (<c>.Names.cs</c>), what is not on the disk yet (<c>.Sync.cs</c>).
+/// names (<c>.Names.cs</c>), extended attributes (<c>.Attributes.cs</c>), what is not on the disk yet (<c>.Sync.cs</c>).
 /// </remarks>
 internal sealed partial class Ext2Inode : Inode
 {
@@ -210,16 +210,16 @@ internal sealed partial class Ext2Inode : Inode
         type.Inodes.Free(this);
     }
 
-    // Extended attributes that another system gave the file lie in a block that several files may share: the count is its second word.
+    // The block of extended attributes may be other files', too.
     private void DropAttributeBlock()
     {
-        if (fileAcl == 0 || !superblock.Metadata.Read(fileAcl).TryGet(out Pfn page, out _))
+        if (!superblock.IsDataBlock(fileAcl) || !superblock.Metadata.Read(fileAcl).TryGet(out Pfn page, out _))
             return;
         Span<byte> block = superblock.Metadata.Bytes(page);
-        uint users = Get32(block, 4);
+        uint users = Get32(block, Xattr.Users);
         if (users > 1)
         {
-            Set32(block, 4, users - 1);
+            Set32(block, Xattr.Users, users - 1);
             superblock.Metadata.MarkDirty(page);
         }
         superblock.Metadata.Release(page);

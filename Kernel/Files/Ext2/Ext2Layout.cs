@@ -12,6 +12,7 @@ internal static class Ext2Layout
     public const uint FirstInodeOfRevision0 = 11;
     public const ushort StateValid = 1;
 
+    public const uint CompatAttributes = 0x8;
     public const uint IncompatFileType = 0x2;
     public const uint ReadOnlySparseSuper = 0x1;
     public const uint ReadOnlyLargeFile = 0x2;
@@ -95,6 +96,24 @@ internal static class Ext2Layout
         public const int BirthTime = 144;
         public const int BirthTimeExtra = 148;
         public const ushort ExtraBytes = 32;
+    }
+
+    /// <summary>The block of extended attributes: its header, and an entry's fields.</summary>
+    public static class Xattr
+    {
+        public const uint MagicNumber = 0xEA02_0000;
+        public const int Magic = 0;
+        public const int Users = 4;
+        public const int Blocks = 8;
+        public const int HeaderBytes = 32;
+
+        public const int NameLength = 0;
+        public const int NameIndex = 1;
+        public const int ValueOffset = 2;
+        public const int ValueBlock = 4;
+        public const int ValueBytes = 8;
+        public const int Hash = 12;
+        public const int EntryBytes = 16;
     }
 
     public static class Entry

@@ -94,6 +94,24 @@ internal sealed partial class Ext2Superblock
         Metadata.Release(page);
     }
 
+    /// <summary>Marks the disk as one whose files may have extended attributes. False when it is of the revision that has no marks.</summary>
+    internal bool RequireAttributes(Ext2Inode inode)
+    {
+        if (!ReadSuper().TryGet(out Pfn page, out _))
+            return false;
+        Span<byte> super = SuperBytes(page);
+        bool canBe = Get32(super, Super.Revision) != 0;
+        uint features = Get32(super, Super.Compat);
+        if (canBe && (features & CompatAttributes) == 0)
+        {
+            Set32(super, Super.Compat, features | CompatAttributes);
+            Metadata.MarkDirty(page);
+            inode.Touch(Super.Offset / blockSize);
+        }
+        Metadata.Release(page);
+        return canBe;
+    }
+
     private Result<uint> TakeBlockLocked(Ext2Inode inode, uint goal, bool mayUseReserve)
     {
         if (!ReadSuper().TryGet(out Pfn superPage, out Errno error))

@@ -23,6 +23,8 @@ internal sealed class TmpfsMapping : AddressSpace
     /// <summary>A page that nobody has written is all zeros already.</summary>
     public override Errno ReadPage(Pfn page, ulong index) => Errno.None;
 
+    public override void WrittenByMapping() => inode.ModifyTime = inode.ChangeTime = superblock.Vfs.Now;
+
     /// <summary>Changes the file's length; holds the inode's lock.</summary>
     internal void Resize(ulong size)
     {

@@ -23,6 +23,10 @@ internal sealed partial class MmStruct
                 return result;
             }
         }
+        else
+        {
+            fault.Area.File?.Mapping?.WrittenByMapping();
+        }
 
         System.MarkFileFrameDirty(ref System.Frames[fault.Page], fault.Page);
         FinishFault(ref fault, fault.Page, write: true);

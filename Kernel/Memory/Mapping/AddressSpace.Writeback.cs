@@ -29,6 +29,11 @@ internal abstract partial class AddressSpace
     /// <returns><see cref="Errno.ENOSPC"/> and the like become SIGBUS.</returns>
     public virtual Errno PrepareSharedWrite(ulong index) => Errno.None;
 
+    /// <summary>A store brought a page into a shared mapping of a file that need not hear of it before: its times change. Linux: <c>file_update_time</c>.</summary>
+    public virtual void WrittenByMapping()
+    {
+    }
+
     /// <summary>The first page of a clean file became dirty. Never sleeps.</summary>
     protected virtual void BecameDirty()
     {
