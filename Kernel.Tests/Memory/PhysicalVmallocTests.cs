@@ -12,6 +12,7 @@ public sealed class PhysicalVmallocTests
     {
         using var machine = new HostMachine(64UL << 20);
         Vmalloc vmalloc = machine.Memory.Vmalloc;
+        vmalloc.MostUnpurged = 64;
         vmalloc.Allocate(new PageCount(8000), out VirtAddr warm);
         vmalloc.Free(warm);
         machine.Memory.Shrink();
@@ -36,10 +37,10 @@ public sealed class PhysicalVmallocTests
             {
                 int at = random.Next(held.Count);
                 vmalloc.Free(held[at].Start);
-                Assert.True(vmalloc.FrameOf(held[at].Start).IsNone);
                 held.RemoveAt(at);
             }
 
+            Assert.True(vmalloc.UnpurgedPages.Value <= 64 + 40);
             if (step % 100 == 0)
                 vmalloc.Validate();
             Assert.Equal(held.Aggregate(0UL, (sum, item) => sum + item.Pages), vmalloc.UsedPages.Value);
@@ -50,6 +51,55 @@ public sealed class PhysicalVmallocTests
         vmalloc.Validate();
         machine.Memory.Shrink();
         Assert.Equal(free, machine.Memory.Frames.FreeFrames.Value);
+    }
+
+    [Fact]
+    public void Freed_areas_are_unmapped_together_with_one_flush_before_their_frames_come_free()
+    {
+        using var machine = new HostMachine(64UL << 20);
+        Vmalloc vmalloc = machine.Memory.Vmalloc;
+        vmalloc.MostUnpurged = 64;
+        var places = new VirtAddr[10];
+        for (int i = 0; i < places.Length; i++)
+            Assert.Equal(Errno.None, vmalloc.Allocate(new PageCount(4), out places[i]));
+        ulong free = machine.Memory.Frames.FreeFrames.Value, purges = vmalloc.Purges, areas = vmalloc.UsedAreas;
+        foreach (VirtAddr at in places)
+            vmalloc.Free(at);
+        Assert.Equal(0UL, vmalloc.UsedPages.Value);
+        Assert.Equal(40UL, vmalloc.UnpurgedPages.Value);
+        Assert.Equal(free, machine.Memory.Frames.FreeFrames.Value);
+        Assert.Equal(purges, vmalloc.Purges);
+
+        // Their addresses are not given out while they wait.
+        Assert.Equal(Errno.None, vmalloc.Allocate(new PageCount(4), out VirtAddr other));
+        Assert.DoesNotContain(other, places);
+        vmalloc.Free(other);
+
+        Assert.Equal(44UL, vmalloc.Purge().Value);
+        Assert.Equal(purges + 1, vmalloc.Purges);
+        Assert.Equal(areas - 10, vmalloc.UsedAreas);
+        Assert.True(machine.Memory.Frames.FreeFrames.Value >= free + 40);
+        foreach (VirtAddr at in places)
+            Assert.True(vmalloc.FrameOf(at).IsNone);
+        vmalloc.Validate();
+        Assert.Equal(0UL, vmalloc.Purge().Value);
+        Assert.Equal(purges + 1, vmalloc.Purges);
+    }
+
+    [Fact]
+    public void So_much_may_wait_and_no_more()
+    {
+        using var machine = new HostMachine(64UL << 20);
+        Vmalloc vmalloc = machine.Memory.Vmalloc;
+        vmalloc.MostUnpurged = 64;
+        ulong purges = vmalloc.Purges;
+        for (int i = 0; i < 160; i++)
+        {
+            Assert.Equal(Errno.None, vmalloc.Allocate(new PageCount(4), out VirtAddr at));
+            vmalloc.Free(at);
+        }
+
+        Assert.InRange(vmalloc.Purges - purges, 8UL, 11UL);
     }
 
     [Fact]

@@ -32,7 +32,7 @@ internal static class PageFaultHandler
         MmStruct? mm = task.Mm;
         bool fromUser = (code & PageFaultCode.User) != 0;
         if (mm is null || address >= mm.TaskSize)
-            return OutsideUserSpace(code);
+            return OutsideUserSpace(mm, address, code);
 
         const PageFaultCode rare = PageFaultCode.ReservedBit | PageFaultCode.ProtectionKey | PageFaultCode.ShadowStack;
         if ((code & rare) != 0)
@@ -95,10 +95,16 @@ internal static class PageFaultHandler
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static PageFaultResult OutsideUserSpace(PageFaultCode code)
+    private static PageFaultResult OutsideUserSpace(MmStruct? mm, VirtAddr address, PageFaultCode code)
     {
+        // Vmalloc's areas need no mending: the top-level entries of all kernel space are the same in every table since boot.
+        if ((code & PageFaultCode.User) == 0)
+            return PageFaultResult.KernelFixup;
+        bool isVmalloc = address.Value is >= KernelLayout.Vmalloc and < KernelLayout.VmallocEnd;
+        mm?.System.Statistics.Count(VmCounter.FaultSegv);
+        mm?.System.Statistics.Count(isVmalloc ? VmCounter.FaultVmalloc : VmCounter.FaultKernelArea);
         // Always MAPERR, whether or not the kernel has a page there: a program must not learn the kernel's layout by probing.
-        return (code & PageFaultCode.User) == 0 ? PageFaultResult.KernelFixup : PageFaultResult.SegvMaperr;
+        return PageFaultResult.SegvMaperr;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -115,6 +121,7 @@ internal static class PageFaultHandler
     {
         if (result == PageFaultResult.Installed)
             return PageFaultResult.Handled;
+        CountRefused(mm.System.Statistics, result);
         if (!fromUser)
         {
             // Want of memory is no EFAULT: room is made and the copy goes on, unless the task itself is to die for it.
@@ -122,10 +129,26 @@ internal static class PageFaultHandler
             return final ? result : PageFaultResult.KernelFixup;
         }
 
-        if (result == PageFaultResult.Sigbus)
-            mm.System.Statistics.Count(VmCounter.FaultSigbus);
-        else if (result != PageFaultResult.OutOfMemory)
-            mm.System.Statistics.Count(VmCounter.FaultSegv);
         return result;
+    }
+
+    private static void CountRefused(VmStat statistics, PageFaultResult result)
+    {
+        switch (result)
+        {
+            case PageFaultResult.Sigbus:
+                statistics.Count(VmCounter.FaultSigbus);
+                return;
+            case PageFaultResult.SegvMaperr:
+                statistics.Count(VmCounter.FaultBadArea);
+                break;
+            case PageFaultResult.SegvAccerr or PageFaultResult.SegvPkuerr:
+                statistics.Count(VmCounter.FaultBadAccess);
+                break;
+            default:
+                return;
+        }
+
+        statistics.Count(VmCounter.FaultSegv);
     }
 }

@@ -20,7 +20,7 @@ internal sealed partial class FrameAllocator
     private const int MostVainRounds = 16;
 
     /// <summary>Larger blocks may not come together however much is freed: so many rounds, and no more. Linux: <c>PAGE_ALLOC_COSTLY_ORDER</c>.</summary>
-    private const int CostlyOrder = 3;
+    internal const int CostlyOrder = 3;
     private const int CostlyRounds = 64;
 
     [MethodImpl(MethodImplOptions.NoInlining)]

@@ -53,10 +53,10 @@ internal sealed class PhysicalMemory
         }
     }
 
-    /// <summary>Gives all empty slabs and this processor's single frames back, so that ledgers are comparable. Also for <c>drop_caches</c>.</summary>
+    /// <summary>Gives freed vmalloc areas, all empty slabs and this processor's single frames back, so that ledgers are comparable. Also for <c>drop_caches</c>.</summary>
     public PageCount Shrink()
     {
-        PageCount freed = PageCount.Zero;
+        PageCount freed = Vmalloc.Purge();
         for (SlabCache? cache = FirstCache; cache is not null; cache = cache.Next)
             freed += cache.Shrink();
         Frames.DrainPerCpu();
@@ -96,7 +96,7 @@ internal sealed class PhysicalMemory
     {
         public override PageCount Reclaim(PageCount wanted)
         {
-            PageCount freed = PageCount.Zero;
+            PageCount freed = memory.Vmalloc.Purge();
             for (SlabCache? cache = memory.FirstCache; cache is not null && freed < wanted; cache = cache.Next)
                 freed += cache.Shrink();
             return freed;

@@ -12,10 +12,10 @@ namespace NanoVm.Memory.Physical;
 ///   [ pages of A ][guard][ pages of B ][guard]      free      [ pages of C ][guard]  free …
 /// </code>
 /// Free ranges are in a tree by address that knows the largest one below each node; the lowest that fits is taken. An area
-/// keeps its descriptor when it is freed: freeing never allocates. Nothing is mapped twice, so a freed page is flushed
-/// page by page, at once: a stale translation to a frame with a new owner must never exist.
+/// keeps its descriptor when it is freed: freeing never allocates. What is freed waits, still mapped, to be unmapped together with others
+/// (<c>Vmalloc.Purge.cs</c>).
 /// </remarks>
-internal sealed class Vmalloc
+internal sealed partial class Vmalloc
 {
     private readonly FrameAllocator _frames;
     private readonly ObjectCache<VmallocArea> _areas;
@@ -31,6 +31,7 @@ internal sealed class Vmalloc
     internal Vmalloc(PhysicalMemory memory, Pfn kernelRoot)
     {
         _frames = memory.Frames;
+        MostUnpurged = UsualMostUnpurged(_frames.TotalFrames);
         _failures = memory.Failures;
         _tables = new KernelPageTable(_frames, kernelRoot);
         _areas = new ObjectCache<VmallocArea>(memory, "vmap_area"u8);
@@ -51,6 +52,12 @@ internal sealed class Vmalloc
     /// <summary>Pages that are mapped to RAM. VmallocUsed.</summary>
     public PageCount UsedPages => new(_usedPages);
 
+    /// <summary>Areas in use, those that wait to be unmapped too.</summary>
+    public ulong UsedAreas { get; private set; }
+
+    /// <summary>Descriptors of areas, in use and free: how many free ones there are depends on where the used ones lie.</summary>
+    internal SlabCache Descriptors => _areas.Slabs;
+
     /// <summary>All of vmalloc space. VmallocTotal.</summary>
     public static PageCount TotalPages => new((KernelLayout.VmallocEnd - KernelLayout.Vmalloc) >> PageSize.Shift);
 
@@ -68,14 +75,16 @@ internal sealed class Vmalloc
         if (area is null)
             return Errno.ENOMEM;
 
-        // A stack is worth a death, an array as large as some program liked is not.
-        AllocationFlags flags = AllocationFlags.Zeroed | (use == VmallocUse.Stack ? AllocationFlags.None : AllocationFlags.MayFail);
+        // A few pages are worth a death, an array as large as some program liked is not.
+        AllocationFlags flags = AllocationFlags.Zeroed | (pages.Value <= 1 << FrameAllocator.CostlyOrder ? AllocationFlags.None : AllocationFlags.MayFail);
         VirtAddr end = area.End - PageSize.Bytes;
         for (VirtAddr page = area.Start; page < end; page += PageSize.Bytes)
         {
             if (_frames.Allocate(flags, out Pfn frame) != Errno.None)
             {
-                Release(area, page);
+                bool locked = _lock.AcquireRaw();
+                AddUnpurged(area, new PageCount((page - area.Start) >> PageSize.Shift));
+                _lock.ReleaseRaw(locked);
                 return Errno.ENOMEM;
             }
 
@@ -90,20 +99,27 @@ internal sealed class Vmalloc
         return Errno.None;
     }
 
-    /// <summary>Unmaps an area and frees its frames.</summary>
-    /// <param name="address">What <see cref="Allocate(PageCount, out VirtAddr)"/> or <see cref="MapDevice"/> returned.</param>
+    /// <summary>Gives an area back: its frames come free, and its addresses, when enough of them wait. O(1) but for that.</summary>
+    /// <param name="address">What <see cref="Allocate(PageCount, out VirtAddr)"/> or <see cref="MapDevice(PhysAddr, PageCount, out VirtAddr)"/> returned.</param>
     public void Free(VirtAddr address)
     {
         bool enabled = _lock.AcquireRaw();
         VmallocArea? area = Find(address);
-        _lock.ReleaseRaw(enabled);
-        if (area is null || area.Start != address)
+        if (area is null || area.Start != address || area.Use == VmallocUse.Unpurged)
         {
             Panic.Now("memory is freed that vmalloc did not give"u8);
             return;
         }
 
-        Release(area, area.End - PageSize.Bytes);
+        bool now = area.Use == VmallocUse.Device;           // what a device does with an access to a stale address nobody knows
+        if (!now)
+            AddUnpurged(area, area.Pages);
+        bool enough = _unpurgedPages > MostUnpurged;
+        _lock.ReleaseRaw(enabled);
+        if (now)
+            UnmapDevicePages(area);
+        else if (enough)
+            Purge();
     }
 
     /// <summary>Maps a device's registers or memory, uncached. Linux: <c>ioremap</c>.</summary>
@@ -129,7 +145,7 @@ internal sealed class Vmalloc
     /// <summary>Undoes <see cref="MapDevice(PhysAddr, PageCount, out VirtAddr)"/>. Linux: <c>iounmap</c>.</summary>
     public void UnmapDevice(VirtAddr address) => Free(address.PageDown());
 
-    /// <summary>The frame behind an address of vmalloc space, or <see cref="Pfn.None"/>. Linux: <c>vmalloc_to_pfn</c>.</summary>
+    /// <summary>The frame behind an address of vmalloc space, or <see cref="Pfn.None"/>; of an area that was freed perhaps still the old one. Linux: <c>vmalloc_to_pfn</c>.</summary>
     public Pfn FrameOf(VirtAddr address)
     {
         bool enabled = _lock.AcquireRaw();
@@ -238,6 +254,7 @@ internal sealed class Vmalloc
         }
 
         _used.Insert<VmallocArea.UsedTraits>(area);
+        UsedAreas++;
         VirtAddr held = area.Start;
         while (held < area.End && _tables.Hold(held, AllocationFlags.Atomic) == Errno.None)
             held = NextTable(held);
@@ -263,27 +280,15 @@ internal sealed class Vmalloc
             _tables.Release(page);
     }
 
-    /// <summary>Unmaps what is mapped below <paramref name="mappedEnd"/> and makes the area a free one.</summary>
-    private void Release(VmallocArea area, VirtAddr mappedEnd)
+    private void UnmapDevicePages(VmallocArea area)
     {
-        for (VirtAddr page = area.Start; page < mappedEnd; page += PageSize.Bytes)
+        bool enabled = _lock.AcquireRaw();
+        for (VirtAddr page = area.Start; page < area.End - PageSize.Bytes; page += PageSize.Bytes)
         {
-            bool mapLocked = _lock.AcquireRaw();
-            Pfn frame = _tables.Unmap(page);
-            bool isRam = !frame.IsNone && area.Use != VmallocUse.Device;
-            if (isRam)
-                _usedPages--;
-            _lock.ReleaseRaw(mapLocked);
-            if (frame.IsNone)
-                continue;
+            _tables.Unmap(page);
             Tlb.FlushPage(page);
-            if (!isRam)
-                continue;
-            _frames[frame].Flags &= ~FrameFlags.Vmalloc;
-            _frames.Put(frame);
         }
 
-        bool enabled = _lock.AcquireRaw();
         ReleaseTables(area.Start, area.End);
         _lock.ReleaseRaw(enabled);
         MakeFree(area);
@@ -294,6 +299,7 @@ internal sealed class Vmalloc
     {
         bool enabled = _lock.AcquireRaw();
         _used.Remove(area);
+        UsedAreas--;
         VmallocArea? joined1 = null, joined2 = null;
 
         // The neighbours by address: the free areas that end and begin where this one does.

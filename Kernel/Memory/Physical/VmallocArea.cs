@@ -20,6 +20,9 @@ internal sealed class VmallocArea
 
     public VmallocUse Use;
 
+    /// <summary>Of an area that waits to be unmapped: the next one.</summary>
+    public VmallocArea? NextUnpurged;
+
     public ulong Bytes => End - Start;
 
     /// <summary>Pages that are mapped: all but the guard.</summary>

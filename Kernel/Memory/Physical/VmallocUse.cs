@@ -8,4 +8,6 @@ internal enum VmallocUse : byte
     Stack,
     /// <summary>Registers or memory of a device: no frames of RAM belong to it. Linux: <c>VM_IOREMAP</c>.</summary>
     Device,
+    /// <summary>Freed, and waits to be unmapped with others. Linux: "unpurged vm_area".</summary>
+    Unpurged,
 }

@@ -21,6 +21,7 @@ internal static class Ledger
         Line(ref text, "frames"u8, (memory.Frames.TotalFrames - memory.Frames.FreeFrames - memory.SlabFrames).Value);
         Line(ref text, "page_tables"u8, system.PageTablePages);
         Line(ref text, "vmalloc_pages"u8, memory.Vmalloc.UsedPages.Value);
+        Line(ref text, "vmalloc_areas"u8, memory.Vmalloc.UsedAreas);
         Line(ref text, "file_pages"u8, cache.Pages.Value);
         Line(ref text, "shmem_pages"u8, cache.ShmemPages.Value);
         Line(ref text, "swap_slots"u8, system.SwapPages - system.FreeSwapPages);
@@ -28,7 +29,7 @@ internal static class Ledger
         for (SlabCache? slabs = memory.FirstCache; slabs is not null; slabs = slabs.Next)
         {
             // Those without an object are left out: a cache that a test made is no loss.
-            if (slabs.ActiveObjects != 0)
+            if (slabs.ActiveObjects != 0 && !ReferenceEquals(slabs, memory.Vmalloc.Descriptors))
                 Line(ref text, slabs.Name, slabs.ActiveObjects);
         }
     }

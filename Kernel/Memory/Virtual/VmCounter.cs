@@ -38,8 +38,15 @@ internal enum VmCounter
     StackExpansions,
     /// <summary>User memory touched from the kernel (a system call's buffer).</summary>
     FaultFromKernel,
-    /// <summary>SIGSEGV.</summary>
+    /// <summary>SIGSEGV, or EFAULT where a system call touched the memory: all reasons together.</summary>
     FaultSegv,
+    /// <summary>No area at the address, and no stack that may grow there.</summary>
+    FaultBadArea,
+    /// <summary>An area, which does not allow the access: a write to what is read-only.</summary>
+    FaultBadAccess,
+    /// <summary>A program touched the kernel's half: of it, the part where vmalloc's areas lie; all else.</summary>
+    FaultVmalloc,
+    FaultKernelArea,
     /// <summary>SIGBUS.</summary>
     FaultSigbus,
     /// <summary>Switches between tasks that needed a CR3 load.</summary>
@@ -154,6 +161,10 @@ internal sealed class VmStat
         VmCounter.StackExpansions => "stack_expansions"u8,
         VmCounter.FaultFromKernel => "fault_from_kernel"u8,
         VmCounter.FaultSegv => "fault_segv"u8,
+        VmCounter.FaultBadArea => "fault_bad_area"u8,
+        VmCounter.FaultBadAccess => "fault_bad_access"u8,
+        VmCounter.FaultVmalloc => "fault_vmalloc"u8,
+        VmCounter.FaultKernelArea => "fault_kernel_area"u8,
         VmCounter.FaultSigbus => "fault_sigbus"u8,
         VmCounter.MmSwitches => "mm_switch_cr3"u8,
         VmCounter.MmSwitchLazy => "mm_switch_lazy"u8,

@@ -230,6 +230,7 @@ internal sealed class VmallocInfo(MachineFiles machine) : ProcText("vmallocinfo"
         VmallocUse.Stack => "kernel_stack vmalloc"u8,
         VmallocUse.Device => "ioremap"u8,
         VmallocUse.Array => "array vmalloc"u8,
+        VmallocUse.Unpurged => "unpurged vm_area"u8,
         _ => "vmalloc"u8,
     };
 }

@@ -75,6 +75,8 @@ internal sealed class VmStatFile(MachineFiles machine) : ProcPage("vmstat"u8)
             freed += zones[i].Frees;
         }
         Line(ref w, "pgfree"u8, freed);
+        Line(ref w, "vmalloc_unpurged"u8, physical.Vmalloc.UnpurgedPages.Value);
+        Line(ref w, "vmalloc_purges"u8, physical.Vmalloc.Purges);
         for (int i = 0; i < (int)VmCounter.Count; i++)
             Line(ref w, VmStat.NameOf((VmCounter)i), memory.Statistics[(VmCounter)i]);
         return Errno.None;
