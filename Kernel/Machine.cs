@@ -9,6 +9,7 @@ using NanoVm.Files.Proc.Machine;
 using NanoVm.Files.Terminal;
 using NanoVm.Files.Tmpfs;
 using NanoVm.Hal;
+using NanoVm.Memory.Check;
 using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Physical;
 using NanoVm.Memory.Swap;
@@ -152,6 +153,7 @@ internal sealed unsafe class Machine
             Columns = Number(info, "cols"u8, 80),
         });
         TmpfsCaches caches = ((TmpfsType)Vfs.FindType("tmpfs"u8)!).Caches;
+        PerCpu.PanicCheck = new MemoryPanicCheck(Memory);
         Memory.SharedMemory = new SharedMemory(Memory, PageCache, caches.MapOperations);
         var devices = new DeviceFileSystem(Io, caches, terminal);
         devices.Mount();

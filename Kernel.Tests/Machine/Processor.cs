@@ -65,6 +65,8 @@ internal static class PerCpu
 
     public static Scheduler Scheduler => HostMachine.Current.Scheduler ?? throw new InvalidOperationException("a test would sleep");
 
+    public static bool IsPanicking => false;
+
     public static bool HasScheduler => HostMachine.Current.Scheduler is not null;
 
     public static bool NeedReschedule { get; set; }

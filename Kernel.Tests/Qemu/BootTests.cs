@@ -30,6 +30,7 @@ public sealed class BootTests
         Assert.True(run.Status == 70, run.ToString());
         Assert.DoesNotContain("lived", run.Text);
         Assert.Contains("nanovm: panic", run.Errors);
+        Assert.Contains("memfsck: memory is in order", run.Errors);
         Assert.Matches(@"Syscalls\.FileReadWriteSyscalls\.Write\+0x[0-9a-f]+ \(Kernel/Syscalls/\w+\.cs:\d+\)", run.Errors);
     }
 

@@ -29,7 +29,7 @@ internal sealed class SelfTests
             new StructureSuite(),
             new PhysicalSuite(memory.Physical),
             new MappingSuite(cache),
-            new MemoryCheckSuite(memory),
+            new MemoryCheckSuite(memory, cache),
             new FilesSuite(cache, memory.Hugetlb),
         ];
     }

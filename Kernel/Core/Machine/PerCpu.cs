@@ -83,6 +83,15 @@ internal static unsafe class PerCpu
         set => Area->FailuresArmed = value ? 1 : 0;
     }
 
+    /// <summary>What a panic runs before the machine ends. Installed once, when it can work.</summary>
+    public static PanicCheck PanicCheck
+    {
+        set => Area->PanicCheck = RawObject.AddressOf(value);
+    }
+
+    /// <summary>Whether the machine is ending: locks are not waited for any more, for who holds them does not run.</summary>
+    public static bool IsPanicking => Area->Panicking != 0;
+
     /// <summary>Whether the interrupt that is handled now came in user mode.</summary>
     public static bool InterruptedUser => Area->InterruptedUser != 0;
 

@@ -41,4 +41,8 @@ internal unsafe struct PerCpuArea
     /// <summary>The machine's <see cref="FailureInjection"/>, and 1 when anything is to fail: what user copies and disks look at.</summary>
     public void* Failures;
     public int FailuresArmed;
+    /// <summary>The machine's <see cref="Core.PanicCheck"/>, or null; and, while it runs, why the machine panicked.</summary>
+    public void* PanicCheck;
+    public byte* PanicReason;
+    public int PanicReasonLength;
 }

@@ -1,6 +1,7 @@
 using System;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime;
+using Internal.Runtime;
 
 namespace NanoVm.Core;
 
@@ -93,6 +94,12 @@ internal static unsafe class PanicReport
         area->Panicking++;
         if (area->Panicking == 1)
             return;
+        if (area->Panicking == 2 && area->PanicReason is not null)
+        {
+            Line($"memfsck: memory is too broken to be checked");
+            Finish(new ReadOnlySpan<byte>(area->PanicReason, area->PanicReasonLength));
+        }
+
         // The report itself has failed: say so in the simplest way there is.
         area->Log = null;
         if (area->Panicking == 2)
@@ -102,6 +109,28 @@ internal static unsafe class PanicReport
 
     [DoesNotReturn]
     private static void End(ReadOnlySpan<byte> why)
+    {
+        Check(why);
+        Finish(why);
+    }
+
+    /// <summary>The last look at memory. When it panics itself, <see cref="Begin"/> finds the reason of this panic and ends with it.</summary>
+    private static void Check(ReadOnlySpan<byte> why)
+    {
+        PerCpuArea* area = PerCpu.Area;
+        if (area->PanicCheck is null)
+            return;
+        fixed (byte* reason = why)
+        {
+            area->PanicReason = reason;
+            area->PanicReasonLength = why.Length;
+            RawObject.At<PanicCheck>(area->PanicCheck).Run();
+            area->PanicReason = null;
+        }
+    }
+
+    [DoesNotReturn]
+    private static void Finish(ReadOnlySpan<byte> why)
     {
         Line($"nanovm: panic: {why}");
         Stop();

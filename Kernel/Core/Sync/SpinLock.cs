@@ -43,6 +43,8 @@ internal struct SpinLock
 
     private void Spin(int self)
     {
+        if (PerCpu.IsPanicking)
+            return;
         if (_owner == self)
             Panic.Now("a spin lock is taken twice by one processor"u8);
         while (Interlocked.CompareExchange(ref _owner, self, 0) != 0)

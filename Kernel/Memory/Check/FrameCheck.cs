@@ -1,6 +1,7 @@
 using NanoVm.Core;
 using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Physical;
+using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Memory.Check;
 
@@ -15,8 +16,9 @@ namespace NanoVm.Memory.Check;
 /// </remarks>
 internal static class FrameCheck
 {
-    public static void Run(FrameAllocator frames, in SeenUses seen, ref MemoryReport report)
+    public static void Run(MemorySystem system, ref MemoryReport report)
     {
+        FrameAllocator frames = system.Frames;
         ulong listed = 0;
         for (int i = 0; i < frames.RamRangeCount; i++)
         {
@@ -43,7 +45,7 @@ internal static class FrameCheck
                 if (isFree)
                 {
                     report.Free++;
-                    report.Unless(frame.ReferenceCount == 0 && frame.MapCount == 0 && seen.Small[(int)pfn.Value] == 0, "a free frame is mapped or held"u8, pfn);
+                    report.Unless(frame.ReferenceCount == 0 && frame.MapCount == 0 && frame.Found == 0, "a free frame is mapped or held"u8, pfn);
                 }
                 else if (frame.ReferenceCount == 0)
                 {
@@ -51,11 +53,11 @@ internal static class FrameCheck
                         report.Slab++;
                     else
                         report.Kernel++;
-                    report.Unless(seen.Small[(int)pfn.Value] == 0, "an inner frame of the kernel's is mapped"u8, pfn);
+                    report.Unless(frame.Found == 0, "an inner frame of the kernel's is mapped"u8, pfn);
                 }
                 else
                 {
-                    CheckUsed(frames, pfn, seen, ref report);
+                    CheckUsed(system, pfn, ref report);
                 }
             }
         }
@@ -63,25 +65,41 @@ internal static class FrameCheck
         report.Unless(listed == report.ListedFrames, "a frame says that it is on a reclaim list, and is on none"u8);
     }
 
-    private static void CheckUsed(FrameAllocator frames, Pfn pfn, in SeenUses seen, ref MemoryReport report)
+    /// <summary>A page of the pool is used by the entries that map it and by the file that has it; one that a program has for itself by one entry, or by those of a fork.</summary>
+    private static void CheckPoolPage(MemorySystem system, Pfn pfn, ref MemoryReport report)
     {
-        ref PageFrame frame = ref frames[pfn];
-        uint mapped = seen.Small[(int)pfn.Value];
+        ref PageFrame frame = ref system.Frames[pfn];
+        report.PoolPages++;
+        uint found = system.FoundHuge[(int)(pfn.Value >> FrameAllocator.HugeOrder)];
+        uint counted = (uint)FrameAllocator.PoolMappingsOf(frame);
+        if (counted < found || (counted != found && report.BusyAddressSpaces == 0))
+            report.Fail("a huge page of the pool is not used as often as it is found"u8, pfn);
+    }
+
+    private static void CheckUsed(MemorySystem system, Pfn pfn, ref MemoryReport report)
+    {
+        ref PageFrame frame = ref system.Frames[pfn];
+        if (frame.Has(FrameFlags.PageTable | FrameFlags.Vmalloc))
+            report.Fail("a frame is a page table and in vmalloc space"u8, pfn);
+        if (frame.HasAny(FrameFlags.PageTable | FrameFlags.Vmalloc))
+        {
+            if (frame.Found == 0 && report.BusyAddressSpaces == 0)
+                report.Fail(frame.Has(FrameFlags.PageTable) ? "a page table hangs nowhere"u8 : "a frame of vmalloc space is not mapped there"u8, pfn);
+            frame.Found = 0;
+        }
+
+        uint mapped = frame.Found;
         if (frame.Has(FrameFlags.Huge))
         {
             mapped++;                           // the huge page's own mapping of each of its frames
-            uint entries = seen.Huge[(int)(pfn.Value >> FrameAllocator.HugeOrder)];
+            uint entries = system.FoundHuge[(int)(pfn.Value >> FrameAllocator.HugeOrder)];
             if (FrameAllocator.FirstOfHuge(pfn) == pfn && ((uint)frame.UseCount < entries || ((uint)frame.UseCount != entries && report.BusyAddressSpaces == 0)))
                 report.Fail("a huge page's count is not the number of entries that map it"u8, pfn);
         }
 
         bool inPool = frame.Has(FrameFlags.HugePool);
-        if (inPool && report.BusyAddressSpaces == 0)
-        {
-            report.Unless((uint)FrameAllocator.PoolMappingsOf(frame) == seen.Huge[(int)(pfn.Value >> FrameAllocator.HugeOrder)],
-                "a page of the pool is not counted once for each entry that maps it"u8, pfn);
-        }
-
+        if (inPool)
+            CheckPoolPage(system, pfn, ref report);
         if (!inPool && ((uint)frame.MapCount < mapped || ((uint)frame.MapCount != mapped && report.BusyAddressSpaces == 0)))
             report.Fail("a frame's map count is not the number of entries that map it"u8, pfn);
         bool isUsers = frame.HasAny(FrameFlags.PageCache | FrameFlags.Anonymous);
@@ -95,6 +113,7 @@ internal static class FrameCheck
                 report.Unless(frame.ReferenceCount == 1 && frame.MapCount == 0, "a frame of the kernel's own is held twice or mapped"u8, pfn);
         }
 
+        report.Unless(inPool || !frame.Has(FrameFlags.PageCache) || FrameMapping.AddressSpaceOf(frame) is not null, "a page of a cache does not know its file"u8, pfn);
         if (FrameMapping.AddressSpaceOf(frame) is { } file && !inPool)
         {
             report.Unless(file.IsAt(pfn, frame.Index), "a frame names a page cache that does not have it"u8, pfn);

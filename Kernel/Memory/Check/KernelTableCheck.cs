@@ -1,5 +1,5 @@
-#if NANOVM_KERNEL
 using NanoVm.Core;
+using NanoVm.Memory.Physical;
 using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Memory.Check;
@@ -13,12 +13,13 @@ internal static class KernelTableCheck
     public static void Run(MemorySystem system, ref MemoryReport report)
     {
         int levels = system.PagingLevels == 5 ? LevelsBelowRoot + 1 : LevelsBelowRoot;
-        var root = new PageTable<ulong>(system.InitMm.Root);
-        for (int slot = KernelLayout.FirstKernelSlot; slot < PageSize.TableEntries; slot++)
-            Entry(root[slot], levels, PteFlags.Writable | PteFlags.User, noExecute: false, ref report);
+        Table(system.Frames, system.InitMm.Root, KernelLayout.FirstKernelSlot, new Place(levels), ref report);
 
+        var root = new PageTable<ulong>(system.InitMm.Root);
         for (MmStruct? mm = system.InitMm.NextMm; mm is not null; mm = mm.NextMm)
         {
+            if (!system.Frames.IsRam(mm.Root))
+                continue;                       // PageTableCheck has told
             var own = new PageTable<ulong>(mm.Root);
             for (int slot = KernelLayout.FirstKernelSlot; slot < PageSize.TableEntries; slot++)
             {
@@ -30,27 +31,64 @@ internal static class KernelTableCheck
         }
     }
 
-    /// <param name="level">Tables that can be below the entry.</param>
-    /// <param name="granted">Rights that all levels above grant.</param>
-    private static void Entry(ulong entry, int level, PteFlags granted, bool noExecute, ref MemoryReport report)
+    private static void Table(FrameAllocator frames, Pfn table, int firstSlot, Place place, ref MemoryReport report)
     {
-        var flags = (PteFlags)entry;
-        if ((flags & PteFlags.Present) == 0)
-            return;
-        report.KernelEntries++;
-        granted &= flags;
-        noExecute |= (flags & PteFlags.NoExecute) != 0;
-        var pfn = new Pfn((entry & PageTableEntry.AddressMask) >> PageSize.Shift);
-        if (level > 0 && (flags & PteFlags.Huge) == 0)
+        var entries = new PageTable<ulong>(table);
+        for (int slot = firstSlot; slot < PageSize.TableEntries; slot++)
         {
-            var table = new PageTable<ulong>(pfn);
-            for (int slot = 0; slot < PageSize.TableEntries; slot++)
-                Entry(table[slot], level - 1, granted, noExecute, ref report);
+            var entry = new Pmd(entries[slot]);             // all levels have one format
+            if (entry.IsPresent)
+                Entry(frames, entry, place.At(slot, entry), ref report);
+        }
+    }
+
+    private static void Entry(FrameAllocator frames, Pmd entry, Place place, ref MemoryReport report)
+    {
+        report.KernelEntries++;
+        Pfn pfn = entry.Pfn;
+        if (place.Below > 0 && !entry.Has(PteFlags.Huge))
+        {
+            if (!report.Unless(frames.IsRam(pfn), "an entry names what is no page table"u8, pfn))
+                return;
+            if (frames[pfn].Has(FrameFlags.PageTable))
+                report.Unless(frames[pfn].Found++ == 0, "a page table hangs in two places"u8, pfn);
+            Table(frames, pfn, 0, place.Under(), ref report);
             return;
         }
 
-        report.Unless((granted & PteFlags.User) == 0, "user mode can reach a page of the kernel"u8, pfn);
-        report.Unless(noExecute || (granted & PteFlags.Writable) == 0, "a page of the kernel can be written and executed"u8, pfn);
+        if (place.Address >= KernelLayout.Vmalloc && place.Address < KernelLayout.VmallocEnd && frames.IsRam(pfn) && frames[pfn].Has(FrameFlags.Vmalloc))
+            report.Unless(frames[pfn].Found++ == 0, "a frame of vmalloc space is mapped there twice"u8, pfn);
+        report.Unless(!place.IsUser, "user mode can reach a page of the kernel"u8, pfn);
+        report.Unless(!place.IsWritable || place.IsNoExecute, "a page of the kernel can be written and executed"u8, pfn);
+    }
+
+    /// <summary>An entry's level and address, and what all entries from the root down to it grant.</summary>
+    private readonly struct Place
+    {
+        /// <summary>Tables that can be below the entry.</summary>
+        public readonly int Below;
+        public readonly ulong Address;
+        public readonly bool IsUser, IsWritable, IsNoExecute;
+
+        public Place(int below)
+            : this(below, ulong.MaxValue << (PageSize.Shift + 9 * (below + 1)), user: true, writable: true, noExecute: false)
+        {
+        }
+
+        private Place(int below, ulong address, bool user, bool writable, bool noExecute)
+        {
+            Below = below;
+            Address = address;
+            IsUser = user;
+            IsWritable = writable;
+            IsNoExecute = noExecute;
+        }
+
+        /// <summary>An entry of the table that this is the place of.</summary>
+        public Place At(int slot, Pmd entry) => new(Below, Address | ((ulong)slot << (PageSize.Shift + 9 * Below)),
+            IsUser && entry.Has(PteFlags.User), IsWritable && entry.Has(PteFlags.Writable), IsNoExecute || entry.Has(PteFlags.NoExecute));
+
+        /// <summary>The table that this entry names.</summary>
+        public Place Under() => new(Below - 1, Address, IsUser, IsWritable, IsNoExecute);
     }
 }
-#endif

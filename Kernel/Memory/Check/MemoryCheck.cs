@@ -1,3 +1,4 @@
+using System;
 using NanoVm.Core;
 using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Physical;
@@ -13,66 +14,58 @@ namespace NanoVm.Memory.Check;
 ///   free lists, slabs, vmalloc, reclaim lists         PhysicalMemory.Check, each structure its own
 ///   list, tree, gaps and counts of each mm's areas;   MmStruct.Validate
 ///     each entry lies in an area that allows it
+///   each table hangs in one place                     PageTableCheck
 ///   each entry is found from its page                 ReverseMapCheck
 ///   each page cache agrees with its frames            AddressSpace.Check, once for each that has a page
 ///   each frame: free or used, never both; references  FrameCheck, against what the walks have counted
 ///     and map counts are those that were found
 ///   each slot of swap has the uses that were found    SwapSystem.Check
+///   the pool of huge pages                            HugePool.Check, FrameCheck
 ///   the kernel's tables: W^X, nothing for users       KernelTableCheck
 /// </code>
-/// O(frames + mapped pages); nothing else runs meanwhile, for it never sleeps. An address space whose lock a sleeping thread holds for writing
+/// O(frames + mapped pages). It needs no memory: what it counts in are <see cref="PageFrame.Found"/>, <see cref="MemorySystem.FoundHuge"/> and
+/// <see cref="SwapArea.Found"/>. Nothing else runs meanwhile, for it never sleeps. An address space whose lock a sleeping thread holds for writing
 /// cannot be looked at: then frames and slots may be used oftener than is seen, and only too few uses are errors.
 /// </remarks>
 internal static class MemoryCheck
 {
-    /// <returns><see cref="Errno.ENOMEM"/> when there is no room to count in; findings are in <paramref name="report"/>.</returns>
-    public static Errno Run(MemorySystem system, ref MemoryReport report)
+    /// <summary>Checks; what is wrong is in <paramref name="report"/>.</summary>
+    public static void Run(MemorySystem system, ref MemoryReport report)
+    {
+        Forget(system);
+        system.Physical.Check(ref report);
+        for (MmStruct mm = system.InitMm; mm.NextMm is { } next; mm = next)
+        {
+            if (!report.Unless(ReferenceEquals(next.PreviousMm, mm), "the list of address spaces is broken"u8))
+                break;
+            CheckAddressSpace(next, ref report);
+        }
+
+        KernelTableCheck.Run(system, ref report);
+        FrameCheck.Run(system, ref report);
+        system.Swap?.Check(ref report);
+        system.Hugetlb.Pool.Check(ref report);
+    }
+
+    private static void Forget(MemorySystem system)
     {
         FrameAllocator frames = system.Frames;
-        KernelArrays arrays = system.Physical.Arrays;
-        uint[]? small = arrays.Allocate<uint>((int)frames.EndFrame.Value);
-        uint[]? huge = arrays.Allocate<uint>((int)(frames.EndFrame.Value >> FrameAllocator.HugeOrder) + 1);
-        int[]?[]? slots = arrays.Allocate<int[]?>(SwapEntry.MaximumAreas);
-        Errno error = Errno.ENOMEM;
-        if (small is not null && huge is not null && slots is not null && HaveRoom(system, slots))
+        for (int i = 0; i < frames.RamRangeCount; i++)
         {
-            var seen = new SeenUses { Small = small, Huge = huge, Slots = slots };
-            Run(system, seen, ref report);
-            error = Errno.None;
+            frames.RamRange(i, out Pfn first, out Pfn end);
+            for (Pfn pfn = first; pfn < end; pfn += 1)
+                frames[pfn].Found = 0;
         }
 
-        for (int i = 0; slots is not null && i < slots.Length; i++)
-            arrays.Free(slots[i]);
-        arrays.Free(slots);
-        arrays.Free(huge);
-        arrays.Free(small);
-        return error;
-    }
-
-    private static bool HaveRoom(MemorySystem system, int[]?[] slots)
-    {
-        for (int i = 0; system.Swap is not null && i < slots.Length; i++)
+        system.FoundHuge.AsSpan().Clear();
+        for (int i = 0; system.Swap is not null && i < SwapEntry.MaximumAreas; i++)
         {
-            if (system.Swap.Area(i) is { } area && (slots[i] = system.Physical.Arrays.Allocate<int>(area.Uses.Length)) is null)
-                return false;
+            if (system.Swap.Area(i) is { } area)
+                area.Found.AsSpan().Clear();
         }
-
-        return true;
     }
 
-    private static void Run(MemorySystem system, in SeenUses seen, ref MemoryReport report)
-    {
-        system.Physical.Check(ref report);
-        for (MmStruct? mm = system.InitMm.NextMm; mm is not null; mm = mm.NextMm)
-            CheckAddressSpace(mm, seen, ref report);
-        FrameCheck.Run(system.Frames, seen, ref report);
-        system.Swap?.Check(seen.Slots, ref report);
-#if NANOVM_KERNEL
-        KernelTableCheck.Run(system, ref report);
-#endif
-    }
-
-    private static void CheckAddressSpace(MmStruct mm, in SeenUses seen, ref MemoryReport report)
+    private static void CheckAddressSpace(MmStruct mm, ref MemoryReport report)
     {
         if (!mm.MmapLock.TryReadLock())
         {
@@ -80,9 +73,20 @@ internal static class MemoryCheck
             return;
         }
 
+        if (PageTableCheck.Run(mm, ref report))
+            CheckAreas(mm, ref report);
+        else
+            report.BusyAddressSpaces++;
+        mm.MmapLock.ReadUnlock();
+    }
+
+    private static void CheckAreas(MmStruct mm, ref MemoryReport report)
+    {
         report.AddressSpaces++;
         if (mm.Validate() is { Length: > 0 } broken)
             report.Fail(broken, Pfn.None);
+        if (!mm.Areas.Validate())
+            return;
         FrameAllocator frames = mm.System.Frames;
         for (VmArea? area = mm.Areas.First; area is not null; area = area.Next)
         {
@@ -92,7 +96,7 @@ internal static class MemoryCheck
             {
                 if (walk.IsHuge)
                 {
-                    CheckHuge(area, walk.Start, walk.Huge.Entry, seen, ref report);
+                    CheckHuge(area, walk.Start, walk.Huge.Entry, ref report);
                     continue;
                 }
 
@@ -100,51 +104,36 @@ internal static class MemoryCheck
                 {
                     Pte entry = walk.Table[i];
                     if (entry.IsSwap())
-                        CountSlot(entry, seen, ref report);
+                        CountSlot(area, entry, ref report);
                     if (!entry.IsMapped() || entry.IsSpecial)
                         continue;
                     report.MappedPages++;
-                    if (!report.Unless(frames.IsRam(entry.Pfn), "an entry maps what is no RAM"u8, entry.Pfn))
+                    if (!report.Unless(frames.IsRam(entry.Pfn), "mm: an entry maps what is no RAM"u8, entry.Pfn))
                         continue;
-                    seen.Small[(int)entry.Pfn.Value]++;
+                    frames[entry.Pfn].Found++;
                     ReverseMapCheck.Entry(area, walk.AddressOf(i), entry.Pfn, ref report);
                 }
             }
         }
-
-        mm.MmapLock.ReadUnlock();
     }
 
-    private static void CheckHuge(VmArea area, VirtAddr start, Pmd entry, in SeenUses seen, ref MemoryReport report)
+    private static void CheckHuge(VmArea area, VirtAddr start, Pmd entry, ref MemoryReport report)
     {
         if (!report.Unless(area.Mm.System.Frames.IsRam(entry.Pfn), "an entry maps what is no RAM"u8, entry.Pfn) || entry.Has(PteFlags.Special))
             return;
         report.MappedPages += FrameAllocator.HugeFrames;
-        seen.Huge[(int)(entry.Pfn.Value >> FrameAllocator.HugeOrder)]++;
+        area.Mm.System.FoundHuge[(int)(entry.Pfn.Value >> FrameAllocator.HugeOrder)]++;
         if (!entry.IsFromPool)                  // whose pages nobody looks for by their frames
             ReverseMapCheck.Entry(area, start, entry.Pfn, ref report);
     }
 
-    private static void CountSlot(Pte entry, in SeenUses seen, ref MemoryReport report)
+    private static void CountSlot(VmArea area, Pte entry, ref MemoryReport report)
     {
         var slot = new SwapEntry(entry);
         if (slot.Slot == 0)
             return;                             // no page at all: only the mark of userfaultfd
-        int[]? uses = slot.Area < seen.Slots.Length ? seen.Slots[slot.Area] : null;
-        if (report.Unless(uses is not null && slot.Slot < (ulong)uses.Length, "an entry names swap that is not there"u8))
-            uses![(int)slot.Slot]++;
+        SwapArea? swap = slot.Area < SwapEntry.MaximumAreas ? area.Mm.System.Swap?.Area(slot.Area) : null;
+        if (report.Unless(swap is not null && slot.Slot < (ulong)swap.Found.Length, "an entry names swap that is not there"u8))
+            swap!.Found[(int)slot.Slot]++;
     }
-}
-
-/// <summary>What the walks over address spaces have found, by frame, by huge page and by slot of swap.</summary>
-internal ref struct SeenUses
-{
-    /// <summary>Small entries that map the frame.</summary>
-    public uint[] Small;
-
-    /// <summary>Entries of 2 MiB, by the number of the huge page.</summary>
-    public uint[] Huge;
-
-    /// <summary>Entries that name a slot, by area; null where there is no area.</summary>
-    public int[]?[] Slots;
 }

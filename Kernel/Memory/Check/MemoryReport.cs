@@ -19,7 +19,7 @@ internal ref struct MemoryReport
     public ulong HeldReferences;
 
     /// <summary>Entries of the kernel's page tables, and what else was walked.</summary>
-    public ulong KernelEntries, SwapSlots, ListedFrames, PageCaches;
+    public ulong KernelEntries, SwapSlots, PoolPages, ListedFrames, PageCaches;
 
     /// <summary>What is wrong, and with which frame; only the first is named.</summary>
     public ulong Errors;

@@ -36,9 +36,9 @@ internal static class ReverseMapCheck
             report.Unless(frame.Index == index && HasChainTo(area, frame.Mapping & ~PageFrame.MappingAnonymous),
                 "an anonymous page's reverse map does not lead to an entry that maps it"u8, pfn);
         }
-        else if (FrameMapping.AddressSpaceOf(frame) is { } file && !frame.Has(FrameFlags.HugePool))
+        else if (area.File?.Mapping is { } mapped && !frame.Has(FrameFlags.HugePool))
         {
-            report.Unless(frame.Index == index && ReferenceEquals(area.File?.Mapping, file), "a file's page is mapped where its file is not"u8, pfn);
+            report.Unless(frame.Index == index && ReferenceEquals(mapped, FrameMapping.AddressSpaceOf(frame)), "a file's page is mapped where its file is not"u8, pfn);
         }
     }
 

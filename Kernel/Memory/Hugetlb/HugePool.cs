@@ -1,5 +1,6 @@
 using NanoVm.Core;
 using NanoVm.Core.Sync;
+using NanoVm.Memory.Check;
 using NanoVm.Memory.Physical;
 
 namespace NanoVm.Memory.Hugetlb;
@@ -134,6 +135,25 @@ internal sealed class HugePool(FrameAllocator frames)
     {
         for (ulong i = 0; i < FrameAllocator.HugeFrames; i++)
             DirectMap.ZeroPage(page + i);
+    }
+
+    /// <summary>Checks the list of free pages and the counts; <c>FrameCheck</c> has counted all pages that there are.</summary>
+    internal void Check(ref MemoryReport report)
+    {
+        bool enabled = _lock.AcquireRaw();
+        ulong free = 0;
+        for (uint at = _first; at != PageFrame.NoLink; at = _frames[new Pfn(at)].Next)
+        {
+            var page = new Pfn(at);
+            if (!report.Unless(free < Free && _frames.IsRam(page) && _frames[page].Has(FrameFlags.HugePool) && _frames[page].UseCount == 0,
+                "the pool's list of free huge pages is broken"u8, page))
+                break;
+            free++;
+        }
+
+        report.Unless(free == Free && report.PoolPages == Total, "the pool counts its huge pages wrong"u8);
+        report.Unless(Reserved <= Free && Surplus <= Total, "the pool has promised more huge pages than it has"u8);
+        _lock.ReleaseRaw(enabled);
     }
 
     private bool TryGrow()

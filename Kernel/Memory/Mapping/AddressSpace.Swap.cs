@@ -223,15 +223,15 @@ internal abstract partial class AddressSpace
         return Errno.None;
     }
 
-    /// <summary>Counts the slots that the file names; for memfsck.</summary>
-    internal void CountSwappedSlots(int[]?[] seen, ref Check.MemoryReport report)
+    /// <summary>Counts the slots that the file names in <see cref="SwapArea.Found"/>; for memfsck.</summary>
+    internal void CountSwappedSlots(SwapArea?[] areas, ref Check.MemoryReport report)
     {
         ulong index = 0;
         while (TryNextSwapped(ref index, ulong.MaxValue, -1, out SwapEntry slot))
         {
-            int[]? uses = slot.Area < seen.Length ? seen[slot.Area] : null;
-            if (report.Unless(uses is not null && slot.Slot < (ulong)uses.Length, "a file names swap that is not there"u8))
-                uses![(int)slot.Slot]++;
+            SwapArea? area = slot.Area < areas.Length ? areas[slot.Area] : null;
+            if (report.Unless(area is not null && slot.Slot < (ulong)area.Found.Length, "a file names swap that is not there"u8))
+                area!.Found[(int)slot.Slot]++;
             if (index++ == ulong.MaxValue)
                 break;
         }

@@ -41,6 +41,8 @@ internal sealed partial class FrameAllocator
             uint previous = PageFrame.NoLink;
             for (uint at = zone.FirstBlock(order); at != PageFrame.NoLink; at = _frames[at].Next)
             {
+                if (!report.Unless(IsRam(new Pfn(at)), "a list of free blocks is broken"u8, new Pfn(at)))
+                    return;
                 ref PageFrame frame = ref _frames[at];
                 report.Unless(frame.Flags == FrameFlags.Buddy && frame.Order == order, "a free block has the wrong flags or order"u8);
                 report.Unless(frame.Previous == previous, "a list of free blocks is broken"u8);
@@ -72,6 +74,8 @@ internal sealed partial class FrameAllocator
             int count = 0;
             for (uint at = list.First; at != PageFrame.NoLink && count <= list.Count; at = _frames[at].Next)
             {
+                if (!report.Unless(IsRam(new Pfn(at)), "a per-CPU list of free frames is broken"u8, new Pfn(at)))
+                    return;
                 report.Unless(_frames[at].Flags == FrameFlags.PerCpuFree && _frames[at].ReferenceCount == 0, "a per-CPU frame is in use"u8);
                 report.Unless(KindOf(new Pfn(at)) == zone.Kind, "a per-CPU frame is on another zone's list"u8);
                 count++;

@@ -171,7 +171,7 @@ internal sealed partial class FrameAllocator
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private Zone ZoneOf(Pfn pfn)
+    internal Zone ZoneOf(Pfn pfn)
     {
         if (pfn >= _preferred.Start && pfn < _preferred.End)
             return _preferred;

@@ -194,7 +194,7 @@ internal sealed class LruLists
     }
 
     /// <summary>Checks that each list is whole, that its frames say that they are on it, and the counts.</summary>
-    internal void Check(ref MemoryReport report)
+    internal void Check(FrameAllocator frames, ref MemoryReport report)
     {
         bool enabled = _lock.AcquireRaw();
         for (int kind = 0; kind < Kinds; kind++)
@@ -203,10 +203,10 @@ internal sealed class LruLists
             uint previous = PageFrame.NoLink;
             for (uint at = _first[kind]; at != PageFrame.NoLink; at = _frames[at].Next)
             {
-                ref PageFrame frame = ref _frames[at];
                 var pfn = new Pfn(at);
-                if (!report.Unless(count < _count[kind] && frame.Previous == previous, "a reclaim list is broken"u8, pfn))
+                if (!report.Unless(frames.IsRam(pfn) && count < _count[kind] && _frames[at].Previous == previous, "a reclaim list is broken"u8, pfn))
                     break;
+                ref PageFrame frame = ref _frames[at];
                 report.Unless(frame.Has(FrameFlags.Lru) && (int)KindOf(frame) == kind, "a page is on a reclaim list that it does not know of"u8, pfn);
                 report.Unless(frame.ReferenceCount > 0, "a free frame is on a reclaim list"u8, pfn);
                 count += PagesOf(frame);

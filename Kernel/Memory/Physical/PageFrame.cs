@@ -61,6 +61,9 @@ internal struct PageFrame
     /// <summary>How many entries in locked areas (<c>mlock</c>) map it; while there is one it stays in memory. Linux: <c>mlock_count</c>.</summary>
     public int MlockCount;
 
+    /// <summary>What <c>memfsck</c> has found in its present run: small entries that map the frame, or places where a page table hangs. Meaningless between runs.</summary>
+    public uint Found;
+
     /// <summary>Bit 0 of <see cref="Mapping"/>: anonymous. Linux: <c>PAGE_MAPPING_ANON</c>.</summary>
     public const nuint MappingAnonymous = 1;
 

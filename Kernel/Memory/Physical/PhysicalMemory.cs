@@ -75,7 +75,7 @@ internal sealed class PhysicalMemory
     internal void Check(ref MemoryReport report)
     {
         Frames.Check(ref report);
-        Frames.Lru.Check(ref report);
+        Frames.Lru.Check(Frames, ref report);
         for (SlabCache? cache = FirstCache; cache is not null; cache = cache.Next)
             cache.Check(ref report);
         Vmalloc.Check(ref report);

@@ -301,6 +301,8 @@ internal sealed unsafe class SlabCache
         int slabs = 0;
         for (uint at = list.First; at != PageFrame.NoLink; at = _frames.Table[at].Next)
         {
+            if (!report.Unless(_frames.IsRam(new Pfn(at)), "a list of slabs is broken, or a slab has the wrong owner"u8, new Pfn(at)))
+                return active;
             ref PageFrame slab = ref _frames.Table[at];
             if (!report.Unless(slabs < list.Count && slab.Has(FrameFlags.Slab) && slab.CacheNumber == Number, "a list of slabs is broken, or a slab has the wrong owner"u8, new Pfn(at)))
                 return active;
@@ -310,7 +312,7 @@ internal sealed unsafe class SlabCache
             {
                 if (!report.Unless(SlabOf(item) == at && (item - DirectMap.Pointer(new Pfn(at))) % Stride == 0, "a free object lies outside its slab"u8, new Pfn(at)))
                     return active;
-                CheckFreeObject(item);
+                CheckFreeObject(item, ref report);
                 free++;
                 if (!report.Unless(free <= ObjectsPerSlab, "a list of free objects is a circle"u8, new Pfn(at)))
                     return active;
@@ -335,9 +337,17 @@ internal sealed unsafe class SlabCache
     [System.Diagnostics.Conditional("NANOVM_DEBUG")]
     private void CheckFreeObject(byte* item)
     {
-        Panic.Unless(*(ulong*)(item + ObjectSize) == RedZoneFree, "the red zone behind a free object was written to"u8);
+        MemoryReport report = default;
+        CheckFreeObject(item, ref report);
+        report.PanicIfBroken();
+    }
+
+    [System.Diagnostics.Conditional("NANOVM_DEBUG")]
+    private void CheckFreeObject(byte* item, ref MemoryReport report)
+    {
+        report.Unless(*(ulong*)(item + ObjectSize) == RedZoneFree, "the red zone behind a free object was written to"u8);
         foreach (byte b in new Span<byte>(item + PoisonOffset, ObjectSize - PoisonOffset))
-            Panic.Unless(b == Poison, "a free object was written to"u8);
+            report.Unless(b == Poison, "a free object was written to"u8);
     }
 
     [System.Diagnostics.Conditional("NANOVM_DEBUG")]

@@ -24,6 +24,9 @@ internal sealed class SwapArea
     /// <summary>How often each slot is used: by page-table entries, by files of shared memory, and once by the swap cache; or <see cref="Bad"/>. Linux: <c>swap_map</c>.</summary>
     public int[] Uses = null!;
 
+    /// <summary>As long as <see cref="Uses"/>: what <c>memfsck</c> has found in its present run. Made with the area, so that a check needs no memory.</summary>
+    public int[] Found = null!;
+
     /// <summary>Pages of swap that are in memory, too, by slot.</summary>
     public XArray Cache;
 

@@ -114,6 +114,9 @@ internal sealed partial class SwapSystem
         if (uses is null)
             return Errno.ENOMEM;
         area.Uses = uses;
+        area.Found = _memory.Physical.Arrays.Allocate<int>(uses.Length)!;
+        if (area.Found is null)
+            return Errno.ENOMEM;
         area.Slots = header.LastPage;
         uses[0] = SwapArea.Bad;
         for (int i = 0; i < header.BadPages; i++)
@@ -201,6 +204,7 @@ internal sealed partial class SwapSystem
     {
         KernelArrays arrays = _memory.Physical.Arrays;
         arrays.Free(area.Uses);
+        arrays.Free(area.Found);
         arrays.Free(area.Extents);
         arrays.Free(area.Clusters.Array);
         _objects.Free(area);

@@ -72,6 +72,9 @@ internal sealed partial class MemorySystem
     /// <summary>Bytes that stay free below a stack. Linux: <c>stack_guard_gap</c>, 256 pages.</summary>
     public ulong StackGuardGapBytes = 256 * PageSize.Bytes;
 
+    /// <summary>By the number of the huge page: the entries of 2 MiB that <c>memfsck</c> has found in its present run.</summary>
+    public readonly uint[] FoundHuge;
+
     // --- /proc/sys/vm and /proc/sys/kernel ---
 
     /// <summary>The most areas one mm may have. Linux: <c>vm.max_map_count</c>.</summary>
@@ -132,5 +135,6 @@ internal sealed partial class MemorySystem
         if (Frames.Allocate(0, AllocationFlags.Zeroed, out ZeroPage) != Errno.None)
             Panic.Now("no frame for the zero page"u8);
         InitMm = MmStruct.CreateInitMm(this, kernelRoot);
+        FoundHuge = new uint[(int)(Frames.EndFrame.Value >> FrameAllocator.HugeOrder) + 1];
     }
 }

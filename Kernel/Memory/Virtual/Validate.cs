@@ -22,7 +22,7 @@ internal sealed partial class MmStruct
         if (!Areas.Validate())
             return "mm: list and tree of areas do not agree"u8;
         ulong total = 0, data = 0, executable = 0, stack = 0, locked = 0;
-        ulong anonymous = 0, file = 0, shmem = 0, mapped = 0, huge = 0, pool = 0;
+        ulong anonymous = 0, file = 0, shmem = 0, mapped = 0, swapped = 0, huge = 0, pool = 0;
         for (VmArea? area = Areas.First; area is not null; area = area.Next)
         {
             if (!ReferenceEquals(area.Mm, this) || area.End > TaskSize)
@@ -51,6 +51,8 @@ internal sealed partial class MmStruct
                 for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
                 {
                     Pte entry = walk.Table[i];
+                    if (entry.IsSwap() && new Swap.SwapEntry(entry).Slot != 0)
+                        swapped++;
                     if (!entry.IsMapped())
                         continue;
                     mapped++;
@@ -58,6 +60,8 @@ internal sealed partial class MmStruct
                         return "mm: an entry allows what its area forbids"u8;
                     if (entry.IsSpecial)
                         continue;
+                    if (!System.Frames.IsRam(entry.Pfn))
+                        return "mm: an entry maps what is no RAM"u8;
                     ref PageFrame frame = ref System.Frames[entry.Pfn];
                     if (frame.MapCount <= 0 || frame.ReferenceCount < frame.MapCount)
                         return "mm: a mapped frame is not counted"u8;
@@ -79,6 +83,8 @@ internal sealed partial class MmStruct
             return "mm: the totals of pages are wrong"u8;
         if (anonymous != AnonymousPages || file != FilePages || shmem != ShmemPages)
             return "mm: the resident counts are wrong"u8;
+        if (swapped != SwapEntries)
+            return "mm: the count of pages in swap is wrong"u8;
         if (huge != HugeEntries || pool != HugetlbPages)
             return "mm: the count of huge pages is wrong"u8;
         if (CountEntries(out ulong tables) != mapped + huge + pool)

@@ -13,9 +13,7 @@ internal sealed class MemoryCheckFile(MachineFiles machine) : ProcPage("memfsck"
     public override Errno Show(ProcOpenFile file, ref TextWriter w)
     {
         MemoryReport report = default;
-        Errno error = MemoryCheck.Run(_machine.Memory, ref report);
-        if (error != Errno.None)
-            return error;
+        MemoryCheck.Run(_machine.Memory, ref report);
         Line(ref w, "address_spaces "u8, report.AddressSpaces);
         Line(ref w, "busy_address_spaces "u8, report.BusyAddressSpaces);
         Line(ref w, "mapped_pages "u8, report.MappedPages);
@@ -31,6 +29,7 @@ internal sealed class MemoryCheckFile(MachineFiles machine) : ProcPage("memfsck"
         Line(ref w, "kernel_entries "u8, report.KernelEntries);
         Line(ref w, "page_caches "u8, report.PageCaches);
         Line(ref w, "reclaim_listed "u8, report.ListedFrames);
+        Line(ref w, "huge_pool_pages "u8, report.PoolPages);
         Line(ref w, "swap_slots "u8, report.SwapSlots);
         Line(ref w, "errors "u8, report.Errors);
         if (report.Errors != 0)
