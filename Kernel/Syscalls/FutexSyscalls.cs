@@ -3,8 +3,7 @@ using NanoVm.Tasks;
 
 namespace NanoVm.Syscalls;
 
-/// <summary><c>futex set_robust_list get_robust_list</c>.</summary>
-/// <remarks>man 2 futex. The operations with priority inheritance answer ENOSYS: C libraries then say that such locks are not supported.</remarks>
+/// <summary><c>futex set_robust_list get_robust_list futex_waitv</c>. man 2 futex.</summary>
 internal static unsafe class FutexSyscalls
 {
     private const uint PrivateFlag = 128, ClockRealtimeFlag = 256;
@@ -17,9 +16,12 @@ internal static unsafe class FutexSyscalls
         CompareRequeue = 4,
         WakeOperation = 5,
         LockPriority = 6,
+        UnlockPriority = 7,
+        TryLockPriority = 8,
         WaitBitset = 9,
         WakeBitset = 10,
         WaitRequeuePriority = 11,
+        CompareRequeuePriority = 12,
         LockPriority2 = 13,
     }
 
@@ -28,6 +30,7 @@ internal static unsafe class FutexSyscalls
         table.Add(202, "futex"u8, &Futex);
         table.Add(273, "set_robust_list"u8, &SetRobustList);
         table.Add(274, "get_robust_list"u8, &GetRobustList);
+        table.Add(449, "futex_waitv"u8, &WaitMultiple);
     }
 
     /// <summary>man 2 futex.</summary>
@@ -70,6 +73,18 @@ internal static unsafe class FutexSyscalls
                 return Requeue(ref a, isPrivate, compare: true);
             case Operation.WakeOperation:
                 return WakeOperation(ref a, isPrivate);
+            case Operation.LockPriority or Operation.LockPriority2:
+                return PiLock.Lock(a.Task, a.Address0, deadline, isPrivate, tryOnly: false);
+            case Operation.TryLockPriority:
+                return PiLock.Lock(a.Task, a.Address0, ulong.MaxValue, isPrivate, tryOnly: true);
+            case Operation.UnlockPriority:
+                return PiLock.Unlock(a.Task, a.Address0, isPrivate);
+            case Operation.WaitRequeuePriority:
+                return PiLock.WaitRequeue(a.Task, a.Address0, a.UInt2, deadline, isPrivate, a.Address4);
+            case Operation.CompareRequeuePriority:
+                if (a.Int2 != 1 || a.Int3 < 0 || a.Address0 == a.Address4)
+                    return Errno.EINVAL;
+                return PiLock.CompareRequeue(a.Task, a.Address0, a.Address4, a.Int3, a.UInt5, isPrivate);
             default:
                 return Errno.ENOSYS;
         }
@@ -159,10 +174,30 @@ internal static unsafe class FutexSyscalls
             default: return Errno.ENOSYS;
         }
 
-        int woken = task.System.Futexes.Wake(first, a.Int2, uint.MaxValue);
-        if (holds)
-            woken += task.System.Futexes.Wake(second, a.Int3, uint.MaxValue);
-        return woken;
+        if (!task.System.Futexes.Wake(first, a.Int2, uint.MaxValue).TryGet(out int woken, out error))
+            return error;
+        if (!holds)
+            return woken;
+        return task.System.Futexes.Wake(second, a.Int3, uint.MaxValue).TryGet(out int more, out error) ? woken + more : error;
+    }
+
+    /// <summary>futex_waitv: sleeps until one of several words is woken. Documentation/userspace-api/futex2.rst.</summary>
+    private static SysResult WaitMultiple(ref SyscallArguments a)
+    {
+        if (a.UInt2 != 0 || a.Address0.IsZero || a.UInt1 is 0 or > FutexWaitMultiple.Most)
+            return Errno.EINVAL;
+        ulong deadline = ulong.MaxValue;
+        if (a.Arg3 != 0)
+        {
+            if (a.Int4 is not (0 or 1))
+                return Errno.EINVAL;
+            Errno error = UserTime.ReadTimeSpec(a.Address3, out ulong nanoseconds);
+            if (error != Errno.None)
+                return error;
+            deadline = a.Int4 == 0 ? ClockReading.DeadlineOfRealtime(nanoseconds) : nanoseconds;
+        }
+
+        return FutexWaitMultiple.Wait(a.Task, a.Address0, a.Int1, deadline);
     }
 
     /// <summary>man 2 set_robust_list.</summary>

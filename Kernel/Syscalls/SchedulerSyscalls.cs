@@ -203,6 +203,7 @@ internal static unsafe class SchedulerSyscalls
             target.Nice = nice;
         target.SliceLeft = Math.Min(target.SliceLeft, RoundRobinScheduler.SliceOf(target));
         caller.System.Scheduler.Requeue(target);
+        caller.System.Futexes.PriorityChanged(target);
         return Errno.None;
     }
 

@@ -85,6 +85,12 @@ internal sealed unsafe class Task : TaskFiles
     /// <summary>The task's place in the lists of the futex table; made by its first wait.</summary>
     public FutexWaiter? FutexWaiter;
 
+    /// <summary>Locks with priority inheritance that others wait for while this task holds them. Linux: <c>pi_state_list</c>.</summary>
+    public PiState? HeldPiLocks;
+
+    /// <summary>The task is exiting and has let go of all its futexes: a word that still names it names nobody.</summary>
+    public bool FutexesReleased;
+
     /// <summary>The list of robust futexes in user memory, walked at exit.</summary>
     public VirtAddr RobustList;
 
@@ -126,6 +132,13 @@ internal sealed unsafe class Task : TaskFiles
 
     /// <summary>1…99 with a real-time policy, else 0.</summary>
     public int RealTimePriority;
+
+    /// <summary>That of the most urgent task which waits for a lock that this one holds; 0 for none.</summary>
+    public int InheritedPriority;
+
+    /// <summary>The real-time priority that the scheduler goes by.</summary>
+    public int EffectivePriority => Math.Max(RealTimePriority, InheritedPriority);
+
     public bool ResetOnFork;
 
     /// <summary>Nanoseconds left of the time slice.</summary>

@@ -9,7 +9,7 @@ namespace NanoVm.Tasks;
 /// Linux: <c>futex_queues</c>. A hash table that grows with the number of waiters, lists in order of arrival. One lock guards all of it;
 /// with several processors each bucket will have its own.
 /// </remarks>
-internal sealed class FutexTable
+internal sealed partial class FutexTable
 {
     private const int FirstBuckets = 256;
 
@@ -21,6 +21,7 @@ internal sealed class FutexTable
 
     private readonly KernelArrays _arrays;
     private readonly ObjectCache<FutexWaiter> _cache;
+    private readonly ObjectCache<PiState> _states;
 
     /// <summary>Inside all other locks; only the scheduler is called under it.</summary>
     private SpinLock _lock;
@@ -32,6 +33,7 @@ internal sealed class FutexTable
     {
         _arrays = memory.Arrays;
         _cache = new ObjectCache<FutexWaiter>(memory, "futex_q"u8);
+        _states = new ObjectCache<PiState>(memory, "futex_pi_state"u8);
         _buckets = new Bucket[FirstBuckets];
         _shift = 64 - 8;
     }
@@ -39,19 +41,32 @@ internal sealed class FutexTable
     /// <summary>Tasks that wait.</summary>
     public int Count => _count;
 
-    /// <summary>Joins the list of a key; the task's own waiter is made on its first wait.</summary>
-    public Errno Enqueue(Task task, in FutexKey key, uint bitset)
+    /// <summary>The task's own waiter, which is made on its first wait.</summary>
+    public Result<FutexWaiter> WaiterOf(Task task)
     {
-        FutexWaiter? waiter = task.FutexWaiter;
-        if (waiter is null)
+        if (task.FutexWaiter is null)
         {
-            waiter = _cache.Allocate();
-            if (waiter is null)
-                return Errno.ENOMEM;
-            waiter.Task = task;
+            if (!AllocateWaiter(task).TryGet(out FutexWaiter waiter, out Errno error))
+                return error;
             task.FutexWaiter = waiter;
         }
 
+        return task.FutexWaiter;
+    }
+
+    /// <summary>One more waiter, for a task that waits on several words at once.</summary>
+    public Result<FutexWaiter> AllocateWaiter(Task task)
+    {
+        FutexWaiter? waiter = _cache.Allocate();
+        if (waiter is null)
+            return Errno.ENOMEM;
+        waiter.Task = task;
+        return waiter;
+    }
+
+    /// <summary>Joins the list of a key.</summary>
+    public void Enqueue(FutexWaiter waiter, in FutexKey key, uint bitset)
+    {
         if (_count >= _buckets.Length * 2)
             Grow();
         bool enabled = _lock.AcquireRaw();
@@ -60,7 +75,6 @@ internal sealed class FutexTable
         Append(ref BucketOf(key), waiter);
         _count++;
         _lock.ReleaseRaw(enabled);
-        return Errno.None;
     }
 
     /// <summary>Leaves the list.</summary>
@@ -70,23 +84,30 @@ internal sealed class FutexTable
         bool enabled = _lock.AcquireRaw();
         bool wasQueued = waiter.IsQueued;
         if (wasQueued)
-            Unlink(ref BucketOf(waiter.Key), waiter);
+            UnlinkAny(waiter);
         _lock.ReleaseRaw(enabled);
         return wasQueued;
     }
 
     /// <summary>Wakes those that wait on the key and share a bit, first come first served.</summary>
     /// <param name="most">At most so many; one even when it is not positive, as on Linux.</param>
-    /// <returns>How many.</returns>
-    public int Wake(in FutexKey key, int most, uint bitset)
+    /// <returns>How many; EINVAL when one of them waits for a lock with priority inheritance, which is not woken but given.</returns>
+    public Result<int> Wake(in FutexKey key, int most, uint bitset)
     {
         int woken = 0;
+        bool isLock = false;
         bool enabled = _lock.AcquireRaw();
         ref Bucket bucket = ref BucketOf(key);
         FutexWaiter? waiter = bucket.First;
         while (waiter is not null)
         {
             FutexWaiter? next = waiter.Next;
+            if (waiter.Key.Equals(key) && (waiter.Pi is not null || waiter.AwaitsRequeue))
+            {
+                isLock = true;
+                break;
+            }
+
             if ((waiter.Bitset & bitset) != 0 && waiter.Key.Equals(key))
             {
                 WakeOne(ref bucket, waiter);
@@ -98,14 +119,15 @@ internal sealed class FutexTable
         }
 
         _lock.ReleaseRaw(enabled);
-        return woken;
+        return isLock ? Errno.EINVAL : woken;
     }
 
     /// <summary>Wakes some of those on <paramref name="from"/> and lets others wait on <paramref name="to"/> instead.</summary>
-    /// <returns>How many were woken or moved.</returns>
-    public int Requeue(in FutexKey from, in FutexKey to, int mostWoken, int mostMoved)
+    /// <returns>How many were woken or moved; EINVAL as for <see cref="Wake"/>.</returns>
+    public Result<int> Requeue(in FutexKey from, in FutexKey to, int mostWoken, int mostMoved)
     {
         int done = 0;
+        bool isLock = false;
         bool enabled = _lock.AcquireRaw();
         ref Bucket bucket = ref BucketOf(from);
         ref Bucket target = ref BucketOf(to);
@@ -117,6 +139,12 @@ internal sealed class FutexTable
             FutexWaiter? next = ReferenceEquals(waiter, last) ? null : waiter.Next;
             if (waiter.Key.Equals(from))
             {
+                if (waiter.Pi is not null || waiter.AwaitsRequeue)
+                {
+                    isLock = true;
+                    break;
+                }
+
                 if (done < mostWoken)
                 {
                     WakeOne(ref bucket, waiter);
@@ -136,10 +164,10 @@ internal sealed class FutexTable
         }
 
         _lock.ReleaseRaw(enabled);
-        return done;
+        return isLock ? Errno.EINVAL : done;
     }
 
-    /// <summary>The task goes.</summary>
+    /// <summary>The task goes, or has waited.</summary>
     public void Free(FutexWaiter waiter)
     {
         Dequeue(waiter);

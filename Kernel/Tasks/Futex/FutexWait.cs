@@ -18,11 +18,9 @@ internal static unsafe class FutexWait
         if (error != Errno.None)
             return error;
         FutexTable table = task.System.Futexes;
-        error = table.Enqueue(task, key, bitset);
-        if (error != Errno.None)
+        if (!table.WaiterOf(task).TryGet(out FutexWaiter waiter, out error))
             return error;
-
-        FutexWaiter waiter = task.FutexWaiter!;
+        table.Enqueue(waiter, key, bitset);
         error = UserCopy.Get(address, out uint seen);
         if (error == Errno.None && seen != value)
             error = Errno.EAGAIN;

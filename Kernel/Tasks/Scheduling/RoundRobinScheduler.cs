@@ -246,8 +246,8 @@ internal sealed class RoundRobinScheduler : Scheduler
 
     private static int LevelOf(Task task)
     {
-        if (task.RealTimePriority > 0)
-            return 99 - task.RealTimePriority;
+        if (task.EffectivePriority is > 0 and int priority)
+            return 99 - priority;
         if (task.Policy == SchedulingPolicy.Idle)
             return RunQueue.IdleLevel;
         return task.UsedSlice ? RunQueue.TurnLevel : RunQueue.AwakenedLevel;
