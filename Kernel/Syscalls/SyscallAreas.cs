@@ -37,6 +37,8 @@ internal static class SyscallAreas
         FileCopySyscalls.Register(ref builder);
         FileMemorySyscalls.Register(ref builder);
         SharedMemorySyscalls.Register(ref builder);
+        SemaphoreSyscalls.Register(ref builder);
+        MessageSyscalls.Register(ref builder);
         SignalSyscalls.Register(ref builder);
         FutexSyscalls.Register(ref builder);
         TimeSyscalls.Register(ref builder);

@@ -91,6 +91,9 @@ internal sealed unsafe class Task : TaskFiles
     /// <summary>The task is exiting and has let go of all its futexes: a word that still names it names nobody.</summary>
     public bool FutexesReleased;
 
+    /// <summary>What <c>SEM_UNDO</c> has noted; null when nothing. Shared by <c>CLONE_SYSVSEM</c>.</summary>
+    public SemaphoreUndoList? SemaphoreUndos;
+
     /// <summary>The list of robust futexes in user memory, walked at exit.</summary>
     public VirtAddr RobustList;
 

@@ -83,6 +83,10 @@ internal sealed unsafe partial class TaskSystem
     public ulong LogRead;
     public ulong LogCleared;
 
+    /// <summary>System V semaphores and message queues; shared memory is a matter of files (<c>Vfs.Segments</c>).</summary>
+    public readonly SemaphoreSets Semaphores;
+    public readonly MessageQueues Messages;
+
     private readonly UserProcesses _users;
     private readonly ObjectCache<Task> _tasks;
     private readonly ObjectCache<ThreadGroup> _groups;
@@ -113,6 +117,8 @@ internal sealed unsafe partial class TaskSystem
             new ObjectCache<PidFd>(Physical, "filp_pidfd"u8), Arrays);
         _users = new UserProcesses(new ObjectCache<UserEntry>(Physical, "user_struct"u8));
         Futexes = new FutexTable(Physical);
+        Semaphores = new SemaphoreSets(Physical);
+        Messages = new MessageQueues(Physical);
         Clocks = new ProcessClocks(this);
         Stacks = new KernelStacks(Physical.Vmalloc);
         FpuBytes = (nuint)FpuState.AreaBytes;
@@ -294,9 +300,7 @@ internal sealed unsafe partial class TaskSystem
     // ---- What other parts do when tasks end -----------------------------------------------------------------------------------------
 
     /// <summary>A thread exits and has given up its memory.</summary>
-    public void TaskEnding(Task task, bool lastThread)
-    {
-    }
+    public void TaskEnding(Task task) => Semaphores.End(task);
 
     /// <summary>A session leader ends: its terminal is given up and the foreground group hangs up. Linux: <c>disassociate_ctty</c>.</summary>
     public void SessionLeaderEnding(Task task) => Tty.Disassociate(Vfs.Io.Jobs, exiting: true);

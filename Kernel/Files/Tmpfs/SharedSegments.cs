@@ -12,6 +12,7 @@ internal sealed class SharedSegments
 {
     /// <summary>Linux: <c>IPCMNI</c>.</summary>
     public const int SlotsPerSequence = 32768;
+    private const int FirstSlotCount = 64;
 
     /// <summary>Limits that <c>/proc/sys/kernel</c> changes: bytes of one segment, pages of all, segments. Linux: <c>SHMMAX</c>, <c>SHMALL</c>, <c>SHMMNI</c>.</summary>
     public ulong MaximumBytes = ulong.MaxValue - (1UL << 24);
@@ -29,6 +30,9 @@ internal sealed class SharedSegments
     private readonly SharedSegment?[] firstSlots;
     private int sequence;
 
+    /// <summary>The slot that was given last: the next one follows, so that an identifier is used again as late as can be.</summary>
+    private int lastSlot = -1;
+
     /// <summary>Linux: <c>shm_ids.rwsem</c>.</summary>
     public Mutex Lock;
 
@@ -36,7 +40,7 @@ internal sealed class SharedSegments
     {
         this.vfs = vfs;
         objects = new ObjectCache<SharedSegment>(cache.Memory, "shmid_kernel"u8);
-        slots = firstSlots = new SharedSegment?[16];
+        slots = firstSlots = new SharedSegment?[FirstSlotCount];
         MapOperations = new SegmentMapOperations(cache);
     }
 
@@ -78,13 +82,9 @@ internal sealed class SharedSegments
             return Errno.ENOMEM;                             // more than a file can be
         if ((ulong)Count >= Maximum)
             return Errno.ENOSPC;
-        int slot = FreeSlot();
-        if (slot < 0)
-        {
-            slot = slots.Length;
-            if (!Grow())
-                return Errno.ENOMEM;
-        }
+        int slot = NextSlot();
+        if (slot >= slots.Length && !Grow())
+            return Errno.ENOMEM;
         SharedSegment? segment = objects.Allocate();
         if (segment is null)
             return Errno.ENOMEM;
@@ -108,7 +108,10 @@ internal sealed class SharedSegments
         segment.Bytes = bytes;
         segment.ChangeTime = vfs.Now.Seconds;
         segment.CreatorProcess = who.ProcessNumber;
-        segment.Identifier = slot + SlotsPerSequence * (sequence++ % (int.MaxValue / SlotsPerSequence));
+        if (slot <= lastSlot)
+            sequence = (sequence + 1) % (int.MaxValue / SlotsPerSequence);
+        lastSlot = slot;
+        segment.Identifier = slot + SlotsPerSequence * sequence;
         ((TmpfsInode)file.Inode).Segment = segment;
         slots[slot] = segment;
         Count++;
@@ -135,14 +138,19 @@ internal sealed class SharedSegments
         file.Put();
     }
 
-    private int FreeSlot()
+    /// <summary>The free slot after the last one that was given, in a ring with room for half as many again. Linux: <c>ipc_idr_alloc</c>.</summary>
+    private int NextSlot()
     {
-        for (int i = 0; i < slots.Length; i++)
+        int ring = Math.Min(Math.Max(Count * 3 / 2, FirstSlotCount), SlotsPerSequence);
+        for (int slot = lastSlot + 1; slot < ring; slot++)
         {
-            if (slots[i] is null)
-                return i;
+            if (At(slot) is null)
+                return slot;
         }
-        return -1;
+        int first = 0;
+        while (At(first) is not null)
+            first++;
+        return first;
     }
 
     private bool Grow()

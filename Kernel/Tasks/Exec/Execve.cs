@@ -288,7 +288,7 @@ internal static class Execve
         ThreadGroup group = task.Group;
         TaskSystem system = task.System;
 
-        system.ExecEnding(task);                            // timers that do not survive, System V undo lists
+        system.ExecEnding(task);                            // timers that do not survive
         DoExit.ReleaseFromMm(task);
         MmStruct? old = SwitchMm.Adopt(task, plan.TakeMm());
         old?.Put();

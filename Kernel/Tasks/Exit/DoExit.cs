@@ -76,7 +76,7 @@ internal static class DoExit
         task.ExitCode = code;
 
         ReleaseMemory(task);
-        system.TaskEnding(task, lastThread);                // System V semaphores and the like
+        system.TaskEnding(task);
         ReleaseFiles(task);
         if (lastThread && group.IsSessionLeader)
             system.SessionLeaderEnding(task);

@@ -108,6 +108,9 @@ internal static unsafe class CopyProcess
         error = system.AllocateFpu(child);
         if (error != Errno.None)
             return error;
+        error = system.Semaphores.Copy(parent, child, share: a.Has(CloneFlags.SystemVSemaphores));
+        if (error != Errno.None)
+            return error;
         error = CopyFiles(parent, child, a);
         if (error != Errno.None)
             return error;
@@ -377,6 +380,7 @@ internal static unsafe class CopyProcess
             child.Files = null!;
             files.Put(child);
         }
+        system.Semaphores.End(child);               // the parent has the list too: nothing is done
         child.Put();
         child.Put();
     }
