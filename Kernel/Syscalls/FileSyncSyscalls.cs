@@ -41,8 +41,10 @@ internal static unsafe class FileSyncSyscalls
         if (file is null)
             return Errno.EBADF;
         Errno error = file.Inode.Superblock.Sync();
+        // Whatever it was, the descriptor has been told now.
+        Errno written = file.Inode.Superblock.CheckErrors(ref file.SeenFileSystemErrors);
         if (error == Errno.None)
-            error = file.Inode.Superblock.CheckErrors(ref file.SeenFileSystemErrors);
+            error = written;
         file.Put();
         return error;
     }

@@ -67,7 +67,7 @@ linux_run() {
     "$(PATH=$PATH:/usr/sbin:/sbin command -v mkswap)" -q "$work/linux.swap"
     qemu+=(-drive "if=none,id=swap,format=raw,file=$work/linux.swap" -device 'virtio-blk-pci,drive=swap')
   fi
-  if [ -n "$disk" ]; then
+  if [ -n "${disk:-}" ]; then
     make_disk "$work/linux.disk"
     qemu+=(-drive "if=none,id=disk,format=raw,file=$work/linux.disk" -device 'virtio-blk-pci,drive=disk')
   fi
@@ -95,7 +95,7 @@ linux_tree() {
     [ "${name##*/}" = busybox ] || { mkdir -p "$1/${name%/*}" && ln -sf /bin/busybox "$1/$name"; }
   done
   cp -R "$2/." "$1/root/"
-  [ -z "$swap$disk" ] || cp "$linux_folder"/modules/*.ko "$1/modules/"
+  [ -z "$swap${disk:-}" ] || cp "$linux_folder"/modules/*.ko "$1/modules/"
   printf 'root:x:0:0:root:/root:/bin/sh\n' > "$1/etc/passwd"
   cp "$root/tools/compare/linux-init.sh" "$1/init"
   chmod 755 "$1/init"

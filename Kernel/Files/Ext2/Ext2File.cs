@@ -1,6 +1,7 @@
 using System;
 using NanoVm.Core;
 using NanoVm.Memory.Mapping;
+using NanoVm.Memory.Physical;
 using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Files.Ext2;
@@ -215,37 +216,75 @@ internal sealed partial class Ext2File : OpenFile
     private Errno WriteCached(ref IovIter from, ref long position)
     {
         Errno error = Errno.None;
+        Pfn whole = Pfn.None;
         if ((ulong)position > inode.Size)
             inode.BeginGrowth();
-        while (from.Remaining > 0)
+        while (from.Remaining > 0 && error == Errno.None)
         {
             int offset = (int)((ulong)position & PageSize.Mask);
             int count = (int)Math.Min(PageSize.Bytes - (ulong)offset, from.Remaining);
-            // The page first, so that a hole is zeros in memory before its blocks, with what they had before, belong to the file.
-            if (!pages.FindOrCreatePage((ulong)position >> PageSize.Shift).TryGet(out Pfn page, out error))
-                break;
-            error = inode.TakeBlocks((ulong)position, (ulong)position + (ulong)count);
-            int copied = 0;
-            if (error == Errno.None)
-            {
-                if ((ulong)position + (ulong)count > inode.Size)
-                    inode.BeginGrowth();
-                error = from.CopyFromIter(DirectMap.Page(page).Slice(offset, count), out copied);
-            }
-            position += copied;
-            if ((ulong)position > inode.Size)
-            {
-                inode.Size = (ulong)position;
-                inode.MarkInodeDirty();
-            }
-            pages.MarkDirty(page);                           // also when nothing was copied: new blocks have to become what the page is
-            pages.Cache.Frames.Put(page);
-            if (error != Errno.None)
-                break;
+            // A whole page that the disk has and memory has not: it need not be read to be written over.
+            if (count == (int)PageSize.Bytes && (ulong)position + PageSize.Bytes <= inode.Size && !pages.IsResident((ulong)position >> PageSize.Shift)
+                && (!whole.IsNone || pages.Cache.Frames.Allocate(AllocationFlags.None, out whole) == Errno.None))
+                error = Overwrite(ref from, ref position, whole);
+            else
+                error = WriteIntoPage(ref from, ref position, offset, count);
         }
+        if (!whole.IsNone)
+            pages.Cache.Frames.Put(whole);
         // Blocks behind the end that the write did not reach go back.
         if (error != Errno.None && (ulong)position <= inode.Size)
             inode.TruncateBlocks(inode.Size);
         return error;
+    }
+
+    private Errno WriteIntoPage(ref IovIter from, ref long position, int offset, int count)
+    {
+        // The page first, so that a hole is zeros in memory before its blocks, with what they had before, belong to the file.
+        if (!pages.FindOrCreatePage((ulong)position >> PageSize.Shift).TryGet(out Pfn page, out Errno error))
+            return error;
+        error = inode.TakeBlocks((ulong)position, (ulong)position + (ulong)count);
+        int copied = 0;
+        if (error == Errno.None)
+        {
+            if ((ulong)position + (ulong)count > inode.Size)
+                inode.BeginGrowth();
+            error = from.CopyFromIter(DirectMap.Page(page).Slice(offset, count), out copied);
+        }
+        position += copied;
+        if ((ulong)position > inode.Size)
+        {
+            inode.Size = (ulong)position;
+            inode.MarkInodeDirty();
+        }
+        pages.MarkDirty(page);                               // also when nothing was copied: new blocks have to become what the page is
+        pages.Cache.Frames.Put(page);
+        return error;
+    }
+
+    /// <summary>Writes over a whole page inside the file.</summary>
+    /// <param name="buffer">A frame of ours: what comes from the caller must be at hand before the page is locked, for the caller's memory may be that page.</param>
+    private Errno Overwrite(ref IovIter from, ref long position, Pfn buffer)
+    {
+        Errno copyError = from.CopyFromIter(DirectMap.Page(buffer), out int copied);
+        if (copied == 0)
+            return copyError;
+        ulong index = (ulong)position >> PageSize.Shift;
+        bool isFresh = false;
+        Result<Pfn> taken = copied == (int)PageSize.Bytes ? pages.BeginOverwrite(index, out isFresh) : pages.FindOrCreatePage(index);
+        if (!taken.TryGet(out Pfn page, out Errno error))
+            return error;
+        error = inode.TakeBlocks((ulong)position, (ulong)position + (ulong)copied);
+        if (error == Errno.None)
+            DirectMap.Page(buffer)[..copied].CopyTo(DirectMap.Page(page));
+        if (isFresh)
+            pages.FinishOverwrite(page, index, error);
+        else
+            pages.MarkDirty(page);
+        pages.Cache.Frames.Put(page);
+        if (error != Errno.None)
+            return error;
+        position += copied;
+        return copyError;
     }
 }
