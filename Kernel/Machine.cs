@@ -127,6 +127,7 @@ internal sealed unsafe class Machine
     public void BuildFiles(in BootInfo info)
     {
         Vfs = FilesSetup.Build(PageCache, Memory.Hugetlb);
+        Reclaim.Add(new DentryShrinker(Vfs.Dentries));
         Tasks.Vfs = Vfs;
         foreach (BootRange module in info.Modules)
         {

@@ -3,7 +3,10 @@ using NanoVm.Memory.Physical;
 namespace NanoVm.Files;
 
 /// <summary>All directory entries of the machine: where they come from, and the list of those that nobody uses but that are worth keeping.</summary>
-/// <remarks>Linux: <c>dentry_cache</c> and its LRU list. Only file systems with a disk behind them keep unused entries.</remarks>
+/// <remarks>
+/// Linux: <c>dentry_cache</c> and its LRU list. Only file systems with a disk behind them keep unused entries, and with them the inodes. When memory
+/// is low kswapd has the oldest forgotten (<see cref="DentryShrinker"/>).
+/// </remarks>
 internal sealed class DentryCache
 {
     private Dentry? oldest;
@@ -21,15 +24,7 @@ internal sealed class DentryCache
 
     internal void AddUnused(Dentry entry)
     {
-        entry.IsUnusedListed = true;
-        entry.UnusedPrevious = newest;
-        entry.UnusedNext = null;
-        if (newest is null)
-            oldest = entry;
-        else
-            newest.UnusedNext = entry;
-        newest = entry;
-        UnusedCount++;
+        Append(entry);
         if (UnusedCount > UnusedLimit)
             Shrink(1);
     }
@@ -49,27 +44,43 @@ internal sealed class DentryCache
         UnusedCount--;
     }
 
-    /// <summary>Linux: <c>prune_dcache_sb</c>. Frees up to <paramref name="count"/> of the longest unused entries.</summary>
+    /// <summary>Linux: <c>prune_dcache_sb</c>. Frees up to <paramref name="count"/> of the longest unused entries, and the inodes that only they held. Sleeps.</summary>
     /// <param name="only">Only entries of this file system, as its unmount wants; null for all.</param>
     /// <returns>How many were freed.</returns>
+    /// <remarks>
+    /// An inode may have to be written before it goes, and meanwhile the list changes: so each round begins with the oldest entry anew. Entries of
+    /// other file systems go to the young end; once around, and their order is the old one. A directory becomes the youngest unused entry when its
+    /// last entry goes, so the rounds come to it later.
+    /// </remarks>
     public int Shrink(int count, Superblock? only = null)
     {
         int freed = 0;
-        Dentry? entry = oldest;
-        while (entry is not null && freed < count)
+        int others = 0;
+        while (freed < count && others < UnusedCount && oldest is { } entry)
         {
-            Dentry? next = entry.UnusedNext;
-            if (only is null || ReferenceEquals(entry.Superblock, only))
+            if (only is not null && !ReferenceEquals(entry.Superblock, only))
             {
-                // The parent becomes the youngest unused entry when this was its last user: the walk reaches it later.
-                bool wasLast = next is null;
-                entry.Destroy()?.Put();
-                freed++;
-                if (wasLast)
-                    next = newest;
+                RemoveUnused(entry);
+                Append(entry);
+                others++;
+                continue;
             }
-            entry = next;
+            entry.Destroy()?.Put();
+            freed++;
         }
         return freed;
+    }
+
+    private void Append(Dentry entry)
+    {
+        entry.IsUnusedListed = true;
+        entry.UnusedPrevious = newest;
+        entry.UnusedNext = null;
+        if (newest is null)
+            oldest = entry;
+        else
+            newest.UnusedNext = entry;
+        newest = entry;
+        UnusedCount++;
     }
 }

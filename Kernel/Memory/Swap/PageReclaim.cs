@@ -52,6 +52,10 @@ internal sealed partial class PageReclaim : ReclaimSource
     private WaitQueue _low;
     private bool _isLow;
 
+    /// <summary>Caches of objects; the chain is built at boot. kswapd has each give back a 16th in a round, but not less than a batch.</summary>
+    private ObjectShrinker? _shrinkers;
+    private const int ShrinkerShare = 16;
+
     /// <summary>How much anonymous pages are chosen before pages of files: 0 to 200. Linux: <c>vm.swappiness</c>.</summary>
     public int Swappiness = 60;
 
@@ -65,6 +69,13 @@ internal sealed partial class PageReclaim : ReclaimSource
     }
 
     private VmStat Statistics => _memory.Statistics;
+
+    /// <summary>Adds a cache that kswapd shall shrink; at boot.</summary>
+    public void Add(ObjectShrinker shrinker)
+    {
+        shrinker.Next = _shrinkers;
+        _shrinkers = shrinker;
+    }
 
     /// <inheritdoc/>
     public override PageCount Reclaim(PageCount wanted)
@@ -116,6 +127,7 @@ internal sealed partial class PageReclaim : ReclaimSource
                 Enter(background: true);
                 ulong freed = Shrink(Batch);
                 Leave();
+                ShrinkCaches();
                 if (freed == 0 && !_sawBusy)
                     break;
                 if (freed == 0)
@@ -125,6 +137,21 @@ internal sealed partial class PageReclaim : ReclaimSource
 
             _isLow = false;
         }
+    }
+
+    /// <summary>Caches of objects give back a part, and object caches their empty blocks. Linux: <c>shrink_slab</c>.</summary>
+    private void ShrinkCaches()
+    {
+        int freed = 0;
+        for (ObjectShrinker? shrinker = _shrinkers; shrinker is not null; shrinker = shrinker.Next)
+        {
+            int count = shrinker.Count;
+            if (count != 0)
+                freed += shrinker.Shrink(Math.Max(count / ShrinkerShare, Math.Min(count, Batch)));
+        }
+
+        if (freed != 0)
+            _ = _memory.Physical.Shrink();
     }
 
     private void Enter(bool background)
