@@ -1,3 +1,4 @@
+using NanoVm.Core.Sync;
 using NanoVm.Memory.Physical;
 
 namespace NanoVm.Files;
@@ -9,6 +10,9 @@ namespace NanoVm.Files;
 /// </remarks>
 internal sealed class DentryCache
 {
+    /// <summary>One frees at a time: so that a file system does not go while an inode of it, which no list has any more, is still being written.</summary>
+    private Mutex _shrinking;
+
     private Dentry? oldest;
     private Dentry? newest;
 
@@ -19,14 +23,18 @@ internal sealed class DentryCache
     /// <summary>How many entries are kept though nobody uses them.</summary>
     public int UnusedCount { get; private set; }
 
-    /// <summary>How many unused entries are kept before the oldest go.</summary>
+    /// <summary>How many unused entries are kept before the oldest go, memory or not. (Linux has no such limit.)</summary>
     public int UnusedLimit { get; set; } = 16384;
 
     internal void AddUnused(Dentry entry)
     {
         Append(entry);
-        if (UnusedCount > UnusedLimit)
-            Shrink(1);
+        // Who drops an entry may hold locks that another's shrinking waits for: then that one sees to it.
+        if (UnusedCount > UnusedLimit && _shrinking.TryLock())
+        {
+            FreeOldest(1);
+            _shrinking.Unlock();
+        }
     }
 
     internal void RemoveUnused(Dentry entry)
@@ -45,29 +53,46 @@ internal sealed class DentryCache
     }
 
     /// <summary>Linux: <c>prune_dcache_sb</c>. Frees up to <paramref name="count"/> of the longest unused entries, and the inodes that only they held. Sleeps.</summary>
-    /// <param name="only">Only entries of this file system, as its unmount wants; null for all.</param>
     /// <returns>How many were freed.</returns>
-    /// <remarks>
-    /// An inode may have to be written before it goes, and meanwhile the list changes: so each round begins with the oldest entry anew. Entries of
-    /// other file systems go to the young end; once around, and their order is the old one. A directory becomes the youngest unused entry when its
-    /// last entry goes, so the rounds come to it later.
-    /// </remarks>
-    public int Shrink(int count, Superblock? only = null)
+    /// <remarks>The caller holds nothing that the end of an inode may need: it is written, and its blocks are freed when it has no name left.</remarks>
+    public int Shrink(int count)
     {
-        int freed = 0;
+        using (_shrinking.Acquire())
+            return FreeOldest(count);
+    }
+
+    /// <summary>Frees all entries of a file system that goes. Sleeps.</summary>
+    /// <remarks>
+    /// O(unused entries). Those of other file systems go to the young end; once around, and their order is the old one. A directory becomes the
+    /// youngest unused entry when its last entry goes, and is next then.
+    /// </remarks>
+    public void FreeAll(Superblock superblock)
+    {
+        using Mutex.Guard guard = _shrinking.Acquire();
         int others = 0;
-        while (freed < count && others < UnusedCount && oldest is { } entry)
+        while (others < UnusedCount && oldest is { } entry)
         {
-            if (only is not null && !ReferenceEquals(entry.Superblock, only))
+            if (ReferenceEquals(newest!.Superblock, superblock))
+                entry = newest;
+            if (ReferenceEquals(entry.Superblock, superblock))
             {
-                RemoveUnused(entry);
-                Append(entry);
-                others++;
+                entry.Destroy()?.Put();
+                others = 0;
                 continue;
             }
-            entry.Destroy()?.Put();
-            freed++;
+
+            RemoveUnused(entry);
+            Append(entry);
+            others++;
         }
+    }
+
+    // The list changes while an inode is written: so each round begins with the oldest entry anew.
+    private int FreeOldest(int count)
+    {
+        int freed = 0;
+        for (; freed < count && oldest is { } entry; freed++)
+            entry.Destroy()?.Put();
         return freed;
     }
 

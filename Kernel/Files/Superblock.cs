@@ -88,7 +88,7 @@ internal abstract class Superblock
         if (--references > 0)
             return;
         Sync();
-        Vfs.Dentries.Shrink(int.MaxValue, this);
+        Vfs.Dentries.FreeAll(this);
         DropTree(Root);
         Root.Put();
         Root = null!;

@@ -39,8 +39,8 @@ internal sealed class Vfs
     {
         Memory = memory;
         Dentries = new DentryCache(new ObjectCache<Dentry>(memory, "dentry"u8));
-        // About 1 KiB each with its inode: at most a sixty-fourth of memory.
-        Dentries.UnusedLimit = (int)Math.Clamp(memory.Frames.TotalFrames.Value / 16, 256, 65536);
+        // Some 700 bytes each with its inode: at most a twentieth of memory, and kswapd takes it back before (DentryShrinker).
+        Dentries.UnusedLimit = (int)Math.Clamp(memory.Frames.TotalFrames.Value / 4, 256, 1 << 20);
         Mounts = new MountTree(new ObjectCache<Mount>(memory, "mnt_cache"u8));
         DescriptorTables = new ObjectCache<FileDescriptorTable>(memory, "files_cache"u8);
         FsContexts = new ObjectCache<FsContext>(memory, "fs_cache"u8);

@@ -52,9 +52,8 @@ internal sealed partial class PageReclaim : ReclaimSource
     private WaitQueue _low;
     private bool _isLow;
 
-    /// <summary>Caches of objects; the chain is built at boot. kswapd has each give back a 16th in a round, but not less than a batch.</summary>
+    /// <summary>Caches of objects; the chain is built at boot.</summary>
     private ObjectShrinker? _shrinkers;
-    private const int ShrinkerShare = 16;
 
     /// <summary>How much anonymous pages are chosen before pages of files: 0 to 200. Linux: <c>vm.swappiness</c>.</summary>
     public int Swappiness = 60;
@@ -96,8 +95,8 @@ internal sealed partial class PageReclaim : ReclaimSource
     /// <inheritdoc/>
     public override bool WaitForProgress()
     {
-        // Their writer may need a lock that our caller holds: so wait a while, but not for it.
-        if (!_sawBusy || !Interrupts.AreEnabled || PerCpu.CurrentOrNull is null)
+        // Their writer, and kswapd with a cache of objects, may need a lock that our caller holds: so wait a while, but not for them.
+        if (!(_sawBusy || HasObjectsToFree()) || !Interrupts.AreEnabled || PerCpu.CurrentOrNull is null)
             return false;
         WaitForWriteback();
         return true;
@@ -127,10 +126,10 @@ internal sealed partial class PageReclaim : ReclaimSource
                 Enter(background: true);
                 ulong freed = Shrink(Batch);
                 Leave();
-                ShrinkCaches();
-                if (freed == 0 && !_sawBusy)
+                bool shrunk = ShrinkCaches(freed);
+                if (freed == 0 && !_sawBusy && !shrunk)
                     break;
-                if (freed == 0)
+                if (freed == 0 && !shrunk)
                     WaitForWriteback();
                 PerCpu.Scheduler.CondResched();
             }
@@ -139,19 +138,40 @@ internal sealed partial class PageReclaim : ReclaimSource
         }
     }
 
-    /// <summary>Caches of objects give back a part, and object caches their empty blocks. Linux: <c>shrink_slab</c>.</summary>
-    private void ShrinkCaches()
+    /// <summary>Caches of objects give back twice the share that pages did; a quarter when no page could be freed. Object caches give back their empty blocks.</summary>
+    /// <remarks>Linux: <c>shrink_slab</c>, <c>do_shrink_slab</c>. Holds no lock: a cache may have to write before it can free.</remarks>
+    /// <returns>Whether any object went.</returns>
+    private bool ShrinkCaches(ulong freedPages)
     {
         int freed = 0;
+        ulong pages = freedPages + _lru.Count(LruKind.ActiveAnonymous).Value + _lru.Count(LruKind.InactiveAnonymous).Value
+            + _lru.Count(LruKind.ActiveFile).Value + _lru.Count(LruKind.InactiveFile).Value;
         for (ObjectShrinker? shrinker = _shrinkers; shrinker is not null; shrinker = shrinker.Next)
         {
-            int count = shrinker.Count;
-            if (count != 0)
-                freed += shrinker.Shrink(Math.Max(count / ShrinkerShare, Math.Min(count, Batch)));
+            ulong objects = (ulong)shrinker.Count;
+            ulong share = freedPages == 0 ? (objects + 3) / 4 : 2 * objects * freedPages / pages;
+            ulong owed = Math.Min(shrinker.Owed + share, objects);
+            shrinker.Owed = owed;
+            if (owed == 0 || (owed < Batch && owed < objects))
+                continue;
+            shrinker.Owed = 0;
+            freed += shrinker.Shrink((int)owed);
         }
 
         if (freed != 0)
             _ = _memory.Physical.Shrink();
+        return freed != 0;
+    }
+
+    private bool HasObjectsToFree()
+    {
+        for (ObjectShrinker? shrinker = _shrinkers; shrinker is not null; shrinker = shrinker.Next)
+        {
+            if (shrinker.Count != 0)
+                return true;
+        }
+
+        return false;
     }
 
     private void Enter(bool background)
