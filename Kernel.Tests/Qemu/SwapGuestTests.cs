@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Xunit;
 
 namespace NanoVm.Tests.Qemu;
@@ -23,10 +22,10 @@ public sealed class SwapGuestTests
     public void A_file_of_an_ext2_is_swap_and_nobody_else_writes_to_it()
     {
         using var scratch = new Scratch();
-        string disk = MakeExt2(scratch, 160);
+        string disk = DiskImage.MakeExt2(scratch, "disk.img", 160);
         Run run = Guest.Shell(
             "dd if=/dev/zero of=/mnt/swap bs=1M count=100 2>/dev/null; mkswap /mnt/swap > /dev/null; swapon /mnt/swap && echo on; "
-            + "swapon /mnt/swap 2>&1; awk 'NR > 1 { print $1, $2, $3 > 100000, $5 }' /proc/swaps; "
+            + "swapon /mnt/swap 2>&1; awk 'NR > 1 { print $1, $2, ($3 > 100000), $5 }' /proc/swaps; "
             + "(echo x >> /mnt/swap) 2>&1; truncate -s 0 /mnt/swap 2>&1; rm /mnt/swap 2>&1; mv /mnt/swap /mnt/other 2>&1; "
             + "/tests/swapping | grep '^not ok'; grep -q '^pswpout [1-9]' /proc/vmstat && echo swapped; "
             + "swapoff /mnt/swap && echo off; rm /mnt/swap && echo gone; grep '^errors' /proc/memfsck", 200, "--mem", "64M", "--disk", disk + ":/mnt");
@@ -45,14 +44,14 @@ public sealed class SwapGuestTests
             errors 0
 
             """, run.Text);
-        Assert.Equal(0, Host("/usr/sbin/e2fsck", "-fn", disk).Status);
+        DiskImage.AssertClean(disk);
     }
 
     [Fact]
     public void What_is_no_swap_is_refused_and_so_is_what_is_in_use()
     {
         using var scratch = new Scratch();
-        string disk = MakeExt2(scratch, 16);
+        string disk = DiskImage.MakeExt2(scratch, "disk.img", 16);
         string swap = scratch.Write("swap.img", "");
         File.WriteAllBytes(swap, SwapImage(pages: 4096, lastPage: 4095));
         string lying = scratch.Write("lying.img", "");
@@ -90,26 +89,5 @@ public sealed class SwapGuestTests
         BitConverter.TryWriteBytes(image.AsSpan(1028), lastPage);
         "SWAPSPACE2"u8.CopyTo(image.AsSpan(4086));
         return image;
-    }
-
-    private static string MakeExt2(Scratch scratch, int megabytes)
-    {
-        string path = scratch.Write("disk.img", "");
-        using (FileStream file = File.OpenWrite(path))
-            file.SetLength(megabytes * 1024L * 1024);
-        Run made = Host("/usr/sbin/mke2fs", "-q", "-F", "-t", "ext2", path);
-        Assert.True(made.Status == 0, made.ToString());
-        return path;
-    }
-
-    private static Run Host(string program, params string[] arguments)
-    {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
-        using Process process = Process.Start(start)!;
-        var errors = process.StandardError.ReadToEndAsync();
-        var output = new MemoryStream();
-        process.StandardOutput.BaseStream.CopyTo(output);
-        process.WaitForExit();
-        return new Run(process.ExitCode, output.ToArray(), errors.Result);
     }
 }
