@@ -12,10 +12,12 @@ internal static class Program
                BuildTool symbols KERNEL.ELF OUT ASSEMBLY.dll...
                BuildTool inline-stores IN.o OUT.o
                BuildTool strip IN OUT
+               BuildTool coverage KERNEL.ELF ASSEMBLY.dll FOLDER LOG...
         registers      fails when the object's code uses a register that the kernel's entries do not save
         symbols        writes the table from addresses to names and lines that the kernel's panic prints
         inline-stores  replaces calls of the helper that stores a reference by the store itself
         strip          leaves out what is not loaded
+        coverage       tells which methods of a folder of sources QEMU's logs (-d in_asm) show executed
         """;
 
     private static int Main(string[] arguments)
@@ -34,6 +36,9 @@ internal static class Program
                     return 0;
                 case ["strip", string input, string output]:
                     Strip.Run(input, output);
+                    return 0;
+                case ["coverage", string kernel, string assembly, string folder, .. string[] logs]:
+                    Coverage.Run(kernel, assembly, folder, logs);
                     return 0;
                 default:
                     Console.Error.WriteLine(Usage);

@@ -29,6 +29,9 @@ internal enum May
 
     /// <summary>EIO though nothing fails now: an earlier transfer's error that was not told yet.</summary>
     Late = 64,
+
+    /// <summary>EBUSY: what was to be made huge could not be.</summary>
+    Busy = 128,
 }
 
 /// <summary>Runs an action again and again, the first, the second, the third request in it made to fail, until nothing is left to fail.</summary>
@@ -262,6 +265,7 @@ internal static unsafe class Walker
             || (result == -105 && (may & May.NoBuffers) != 0)
             || (result == -14 && (may & May.Fault) != 0)
             || (result == -5 && (may & May.Io) != 0)
+            || (result == -16 && (may & May.Busy) != 0)
             || (result == -28 && (may & May.NoSpace) != 0);
     }
 

@@ -1,0 +1,230 @@
+using System;
+using static NanoVm.User.Suites.Injection.Walker;
+using static NanoVm.User.Suites.Linux;
+
+namespace NanoVm.User.Suites.Injection;
+
+/// <summary>Rarer calls on memory: shared memory in swap, holes in its files, answers to faults, swap areas that come and go.</summary>
+internal static unsafe class MoreMemoryCases
+{
+    private const int Pages = 16, PageOut = 21, SwapOn = 167, SwapOff = 168;
+
+    private static nint Far => unchecked((nint)0x2600_0000_0000);
+
+    private static void UnmapFar(nint result) => Munmap(Far, 4 * Pages * Page);
+
+    private static void MakeShared()
+    {
+        Mmap(Far, Pages * Page, Protection.ReadWrite, Map.SharedAnonymous | Map.FixedNoReplace);
+        for (int i = 0; i < Pages; i++)
+            *(byte*)(Far + i * Page) = 1;
+    }
+
+    public static void SharedInSwap()
+    {
+        static nint Act()
+        {
+            Madvise(Far, Pages * Page, PageOut);
+            for (int i = 0; i < Pages; i++)
+            {
+                if (*(byte*)(Far + i * Page) != 1)
+                    return -1;
+            }
+
+            return 0;
+        }
+
+        MakeShared();
+        WalkInChild(&Act);
+        WalkChildKinds("io"u8, &Act, Errno.InputOutput, May.Nothing, 1UL << Signal.Bus);
+        UnmapFar(0);
+    }
+
+    public static void SharedTwice()
+    {
+        // An old length of 0 maps the same shared pages a second time; and pages of a file in another order.
+        static nint Act()
+        {
+            Suspended(&MakeShared);
+            nint second = Mremap(Far, 0, Pages * Page, 1);
+            if (IsError(second))
+                return second;
+            Munmap(second, Pages * Page);
+            nint error = RemapFilePages(Far + 2 * Page, Page, 0, 5, 0);
+            return error == 0 ? Msync(Far, Pages * Page, 4) : error;
+        }
+
+        Walk(&Act, &UnmapFar);
+    }
+
+    public static void LockedOnFault()
+    {
+        static nint Act()
+        {
+            nint at = Mmap(Far, Pages * Page, Protection.ReadWrite, Map.PrivateAnonymous | Map.FixedNoReplace);
+            if (IsError(at))
+                return at;
+            nint error = Mlock2(at, 4 * Page, 1);
+            if (error == 0)
+                *(byte*)at = 1;
+            return error == 0 ? Munlock(at + Page, Page) : error;
+        }
+
+        Walk(&Act, &UnmapFar, May.Again);
+    }
+
+    public static void HolesInSharedMemory()
+    {
+        static nint Act()
+        {
+            int file = MemFd("holes"u8, 0);
+            *(int*)Data = file;
+            if (file < 0)
+                return file;
+            nint result = Truncate(file, 600 * (nint)Page);
+            if (result == 0)
+                result = Mmap(Far, Pages * Page, Protection.ReadWrite, Map.Shared | Map.FixedNoReplace, file);
+            if (IsError(result))
+                return result;
+            *(byte*)(Far + 3 * Page) = 1;
+            result = PositionedWrite(file, Data, 100, 590 * (nint)Page);
+            if (result > 0)
+                result = Syscall.Call(285, file, 1 | 2, Page + 5, 4 * Page); // the ends of it are zeroed, the middle goes
+            return result == 0 ? Truncate(file, 2 * Page + 7) : result;
+        }
+
+        static void After(nint result)
+        {
+            UnmapFar(0);
+            if (*(int*)Data >= 0)
+                Close(*(int*)Data);
+        }
+
+        Walk(&Act, &After, May.NoSpace | May.TooManyFiles);
+    }
+
+    /// <summary>Answers to faults: a page of zeros, pages watched for writes, a page of the cache for a shared mapping.</summary>
+    public static void Answers()
+    {
+        static nint Act()
+        {
+            nint at = Mmap(Far, Pages * Page, Protection.ReadWrite, Map.PrivateAnonymous | Map.FixedNoReplace);
+            if (IsError(at))
+                return at;
+            nint file = UserFaultFd(0x800 | 1);
+            *(int*)Data = (int)file;
+            if (file < 0)
+                return file;
+            ulong* words = (ulong*)(Data + 256);
+            words[0] = 0xAA;
+            words[1] = words[2] = 0;
+            nint error = Ask(file, 0xC018AA3F, words);
+            if (error != 0)
+                return error;
+            Fill(words, 1 | 2);                              // missing, written
+            error = Ask(file, 0xC020AA00, words);
+            if (error != 0)
+                return error;
+            Fill(words, 0);
+            error = Ask(file, 0xC020AA04, words);            // zeros
+            if (error != 0)
+                return error;
+            Fill(words, 1);
+            error = Ask(file, 0xC018AA06, words);            // watch for writes
+            if (error != 0)
+                return error;
+            Fill(words, 0);
+            error = Ask(file, 0xC018AA06, words);            // no longer
+            return error != 0 ? error : Ask(file, 0x8010AA01, words);
+        }
+
+        static void After(nint result)
+        {
+            if (*(int*)Data >= 0)
+                Close(*(int*)Data);
+            *(int*)Data = -1;
+            UnmapFar(0);
+        }
+
+        *(int*)Data = -1;
+        Walk(&Act, &After, May.TooManyFiles | May.Again);
+    }
+
+    private static nint Ask(nint file, uint command, ulong* words) => Syscall.Call(16, file, (nint)command, (nint)words);
+
+    private static void Fill(ulong* words, ulong mode)
+    {
+        words[0] = (ulong)Far;
+        words[1] = 4 * Page;
+        words[2] = mode;
+        words[3] = 0;
+    }
+
+    /// <summary>A file becomes swap and is a file again: with pages in it, which must come back first.</summary>
+    public static void SwapAreas()
+    {
+        static nint On() => Call(SwapOn, 0x8000 | 100);
+
+        static void AfterOn(nint result)
+        {
+            if (result == 0)
+                Call(SwapOff, 0);
+        }
+
+        static void Prepare()
+        {
+            Call(SwapOn, 0x8000 | 100);                      // before all others
+            MakeShared();
+            Mmap(Far + Pages * Page, Pages * Page, Protection.ReadWrite, Map.PrivateAnonymous | Map.FixedNoReplace);
+            for (int i = 0; i < Pages; i++)
+                *(byte*)(Far + (Pages + i) * Page) = 1;
+            Madvise(Far, 2 * Pages * Page, PageOut);
+        }
+
+        static nint Off()
+        {
+            Suspended(&Prepare);
+            return Call(SwapOff, 0);
+        }
+
+        static void AfterOff(nint result)
+        {
+            if (result != 0)
+                Ktap.Check(Call(SwapOff, 0) == 0, "what failed once works when nothing fails");
+            UnmapFar(0);
+        }
+
+        if (!MakeSwapFile())
+        {
+            Ktap.Skip("there is no disk at /mnt/disk");
+            return;
+        }
+
+        OnDisk = true;
+        Walk(&On, &AfterOn);
+        Walk(&Off, &AfterOff);
+        OnDisk = false;
+        Unlink("/mnt/disk/swapfile"u8);
+    }
+
+    private static nint Call(int number, nint flags)
+    {
+        fixed (byte* path = "/mnt/disk/swapfile"u8)
+            return Syscall.Call(number, (nint)path, flags);
+    }
+
+    private static bool MakeSwapFile()
+    {
+        const int slots = 64;
+        int file = Open("/mnt/disk/swapfile"u8, 0x42, 0x180);
+        if (file < 0)
+            return false;
+        new Span<byte>(Data, slots * Page).Clear();
+        Data[1024] = 1;
+        *(int*)(Data + 1028) = slots - 1;
+        "SWAPSPACE2"u8.CopyTo(new Span<byte>(Data + Page - 10, 10));
+        bool whole = Write(file, Data, slots * Page) == slots * Page && Syscall.Call(74, file) == 0;
+        Close(file);
+        return whole;
+    }
+}
