@@ -9,10 +9,10 @@ source "$root/tools/run/build.sh"
 
 usage() {
   cat <<'END'
-usage: tools/coverage.sh [FOLDER]
+usage: tools/coverage.sh [FOLDER [SUITE...]]
 Runs all in-guest suites, those of the kernel and those of user programs, with QEMU's log of executed code on, and prints which methods of
 FOLDER (default Kernel/Memory/) were executed: a table by folder, and the list of those that were not. Three machines at once, a few minutes:
-one with all suites, one that is short of memory, one where each request is made to fail in turn (with a disk and with swap).
+one with all suites, one that is short of memory, one where each request is made to fail in turn (with a disk and with swap). With the names of suites: one machine with those.
 
 Exit status: 0 when the suites passed, 1 when one did not (the table is printed), 2 for wrong arguments.
 END
@@ -38,13 +38,19 @@ machine() {
     -- -d in_asm -D "$work/$name.log" -dfilter 0xffffffff80000000+0x7fffffff > "$work/$name.ktap" 2>&1 < /dev/null || echo "$?" > "$work/$name.failed"
 }
 
-machine all --mem 512M --swap 64M --test all &
-machine short --mem 128M --swap 512M --test reclaim &
-machine failing --mem 128M --swap 32M --disk "$work/disk:/mnt/disk" --test injection &
-wait
+names=(all short failing)
+if [ $# -gt 1 ]; then
+  names=(chosen)
+  machine chosen --mem 256M --test "${@:2}"
+else
+  machine all --mem 512M --swap 64M --test all &
+  machine short --mem 128M --swap 512M --test reclaim &
+  machine failing --mem 128M --swap 32M --disk "$work/disk:/mnt/disk" --test injection &
+  wait
+fi
 
 status=0
-for name in all short failing; do
+for name in "${names[@]}"; do
   [ -e "$work/$name.failed" ] || continue
   grep -E '^ *not ok' "$work/$name.ktap" || tail -n 20 "$work/$name.ktap"
   printf 'coverage: the machine "%s" ended with status %s\n' "$name" "$(cat "$work/$name.failed")"

@@ -370,6 +370,73 @@ internal static unsafe class FileCases
         Walk(&Act, &After, s_may | May.Io | May.Late);
     }
 
+    /// <summary>Reads and writes that go by the cache, and advice that empties it.</summary>
+    public static void Direct()
+    {
+        static nint Act()
+        {
+            int file = OpenHere("direct"u8, ReadWrite | Create | 0x4000);
+            if (file < 0)
+                return file == -22 ? 0 : file;               // a file system that cannot
+            nint result = PositionedWrite(file, Data, 4 * Page, 0);
+            if (result > 0)
+                result = PositionedRead(file, Data + 8 * Page, 4 * Page, 0);
+            if (result > 0)
+                result = Syscall.Call(221, file, 0, 4 * Page, 4);
+            Close(file);
+            return result;
+        }
+
+        static void After(nint result) => Remove("direct"u8, 0);
+        Walk(&Act, &After, s_may | May.NoSpace);
+    }
+
+    /// <summary>A file is read from its beginning to its end: pages ahead are fetched; none of them is in the cache before.</summary>
+    public static void ReadsInOrder()
+    {
+        static nint Act()
+        {
+            int file = OpenHere("data"u8, ReadOnly);
+            if (file < 0)
+                return file;
+            Syscall.Call(221, file, 0, 0, 4);
+            nint result;
+            int total = 0;
+            while ((result = Read(file, Data, 3 * Page)) > 0 && total < 20 * Page)
+                total += (int)result;
+            Close(file);
+            return result;
+        }
+
+        Syscall.Call(74, s_file);
+        Walk(&Act, &Undo.Nothing, s_may);
+    }
+
+    /// <summary>A file's pages are mapped shared, written through the mapping, and written back.</summary>
+    public static void MappedWrites()
+    {
+        static nint Act()
+        {
+            nint at = Mmap(0, 8 * Page, Protection.ReadWrite, Map.Shared, s_file);
+            if (IsError(at))
+                return at;
+            *(byte*)at = 1;
+            *(byte*)(at + 5 * Page) = 1;
+            nint error = Msync(at, 8 * Page, 4);
+            Munmap(at, 8 * Page);
+            return error;
+        }
+
+        static void After(nint result)
+        {
+            for (int i = 0; i < 4; i++)
+                Syscall.Call(74, s_file);
+        }
+
+        WalkInChild(&Act, s_may | May.Io | May.Late);
+        After(0);
+    }
+
     public static void Mounts()
     {
         static nint Act()

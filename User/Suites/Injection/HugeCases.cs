@@ -141,7 +141,9 @@ internal static unsafe class HugeCases
             *(byte*)at = 1;
             byte zero = *(byte*)(at + HugeBytes);            // the huge page of zeros
             *(byte*)(at + HugeBytes) = zero;
-            error = Mprotect(at + Page, Page, Protection.Read);
+            error = Madvise(at, 2 * HugeBytes, 20);          // COLD
+            if (error == 0)
+                error = Mprotect(at + Page, Page, Protection.Read);
             return error == 0 ? Munmap(at + HugeBytes + 8 * Page, Page) : error;
         }
 

@@ -40,6 +40,101 @@ internal static unsafe class MoreMemoryCases
         UnmapFar(0);
     }
 
+    /// <summary>Pages that are in swap are asked for before they are needed; pages that nobody needs any more are freed instead of written.</summary>
+    public static void AdviceAboutSwap()
+    {
+        static void Prepare()
+        {
+            MakeShared();
+            Mmap(Far + Pages * Page, Pages * Page, Protection.ReadWrite, Map.PrivateAnonymous | Map.FixedNoReplace);
+            for (int i = 0; i < Pages; i++)
+                *(byte*)(Far + (Pages + i) * Page) = 1;
+            Madvise(Far, 2 * Pages * Page, PageOut);
+        }
+
+        static nint WillNeed()
+        {
+            Suspended(&Prepare);
+            nint error = Madvise(Far, 2 * Pages * Page, 3);
+            return error == 0 ? *(byte*)(Far + 3 * Page) + *(byte*)(Far + (Pages + 3) * Page) - 2 : error;
+        }
+
+        static nint NoLongerNeeded()
+        {
+            Suspended(&Prepare);
+            for (int i = 0; i < Pages; i++)
+                *(byte*)(Far + (Pages + i) * Page) = 2;
+            nint error = Madvise(Far + Pages * Page, Pages * Page, 8);
+            return error == 0 ? Madvise(Far + Pages * Page, Pages * Page, PageOut) : error;
+        }
+
+        WalkInChild(&WillNeed);
+        WalkInChild(&NoLongerNeeded);
+    }
+
+    /// <summary>Where a file of shared memory has data: some of it in memory, some in swap, some nowhere.</summary>
+    public static void DataAndHoles()
+    {
+        static nint Act()
+        {
+            nint at = Seek(s_file, 0, 3);
+            if (at >= 0)
+                at = Seek(s_file, at, 4);
+            return at >= 0 ? Seek(s_file, at, 3) : at;
+        }
+
+        s_file = MemFd("data"u8, 0);
+        Truncate(s_file, 600 * (nint)Page);
+        Mmap(Far, Pages * Page, Protection.ReadWrite, Map.Shared | Map.FixedNoReplace, s_file);
+        for (int i = 4; i < 8; i++)
+            *(byte*)(Far + i * Page) = 1;
+        Madvise(Far, Pages * Page, PageOut);
+        PositionedWrite(s_file, Data, 100, 590 * (nint)Page);
+        Walk(&Act, &Undo.Nothing);
+        UnmapFar(0);
+        Close(s_file);
+    }
+
+    private static int s_file;
+
+    /// <summary>Reading our own memory as a debugger would: ordinary pages, and the ones that the kernel shows to all.</summary>
+    public static void OwnMemoryAsAFile()
+    {
+        static nint Act()
+        {
+            int file = Open("/proc/self/mem"u8, 2);
+            if (file < 0)
+                return file;
+            nint got = PositionedRead(file, Data, 64, s_vdso);
+            if (got > 0)
+                got = PositionedWrite(file, Data, 64, Far + 100);
+            Close(file);
+            return got;
+        }
+
+        static void Prepare() => Mmap(Far, Page, Protection.Read, Map.PrivateAnonymous | Map.FixedNoReplace);
+
+        static nint Whole()
+        {
+            Suspended(&Prepare);
+            return Act();
+        }
+
+        int auxiliary = Open("/proc/self/auxv"u8, 0);
+        nint bytes = Read(auxiliary, Data, 1024);
+        Close(auxiliary);
+        s_vdso = Far;
+        for (nint* pair = (nint*)Data; (byte*)pair < Data + bytes; pair += 2)
+        {
+            if (pair[0] == 33)
+                s_vdso = pair[1];
+        }
+
+        Walk(&Whole, &UnmapFar, May.Io | May.Fault);
+    }
+
+    private static nint s_vdso;
+
     public static void SharedTwice()
     {
         // An old length of 0 maps the same shared pages a second time; and pages of a file in another order.

@@ -77,6 +77,9 @@ internal static unsafe class Program
             new("Transparent huge pages", &HugeCases.Transparent),
             new("Transparent huge pages after a fork", &HugeCases.TransparentAfterFork),
             new("madvise that collapses", &HugeCases.Collapsed),
+            new("Advice about pages in swap", &MoreMemoryCases.AdviceAboutSwap),
+            new("lseek for data and holes", &MoreMemoryCases.DataAndHoles),
+            new("Our own memory as a file", &MoreMemoryCases.OwnMemoryAsAFile),
             new("swapon and swapoff", &MoreMemoryCases.SwapAreas),
             new("Files in memory", &FilesInMemory),
             new("Files on a disk", &FilesOnDisk),
@@ -200,5 +203,8 @@ internal static unsafe class Program
         new("flock and record locks", &FileCases.Locks),
         new("fchdir and getcwd", &FileCases.Places),
         new("dup2 and fcntl", &FileCases.Descriptors),
+        new("Direct transfers and fadvise", &FileCases.Direct),
+        new("Reading ahead", &FileCases.ReadsInOrder),
+        new("Writing through a mapping", &FileCases.MappedWrites),
         new("fsync", &FileCases.Synchronizes));
 }
