@@ -55,6 +55,9 @@ internal sealed unsafe partial class TaskSystem
     /// <summary>Messages about programs that end by a fault.</summary>
     public readonly ReportLimit FaultReports = new();
 
+    /// <summary>What happens when there is no memory.</summary>
+    public readonly OomSettings Oom = new();
+
     /// <summary>Forks since boot, for <c>/proc/stat</c>.</summary>
     public ulong Forks;
 

@@ -62,6 +62,9 @@ internal abstract unsafe class KernelThread
     /// <summary>Chosen to die for want of memory: part of the reserve is for it, so that it can. Linux: <c>tsk_is_oom_victim</c>.</summary>
     public bool IsOomVictim;
 
+    /// <summary>What the thread does now takes more memory than it gives: it dies first (<c>swapoff</c>). Linux: <c>oom_flag_origin</c>.</summary>
+    public bool IsOomOrigin;
+
     /// <summary>Whether the scheduler has the thread in its queue now.</summary>
     public bool IsQueued;
 

@@ -240,17 +240,44 @@ internal sealed partial class FrameAllocator
         }
     }
 
+    /// <summary>What reclaim keeps free in all zones together. <c>vm.min_free_kbytes</c>: by the size of memory, until somebody sets it.</summary>
+    public ulong MinimumFreeKilobytes
+    {
+        get => _minimumFreeKilobytes;
+        set
+        {
+            _hasUserMinimum = true;
+            _minimumFreeKilobytes = value;
+            SetWatermarks();
+        }
+    }
+
+    /// <summary>How far the watermarks are apart, in 10,000ths of a zone. <c>vm.watermark_scale_factor</c>.</summary>
+    public ulong WatermarkScale
+    {
+        get => _watermarkScale;
+        set
+        {
+            _watermarkScale = value;
+            SetWatermarks();
+        }
+    }
+
+    private ulong _minimumFreeKilobytes;
+    private bool _hasUserMinimum;
+    private ulong _watermarkScale = 10;
+
     // Linux: init_per_zone_wmark_min, setup_per_zone_lowmem_reserve (ratios 256 and 32).
     private void SetWatermarks()
     {
         ulong totalFrames = TotalFrames.Value;
-        ulong kilobytes = SquareRoot(totalFrames * 4 * 16);
-        kilobytes = Math.Max(128, Math.Min(kilobytes, 262144));
-        ulong minimum = kilobytes / 4;
+        if (!_hasUserMinimum)
+            _minimumFreeKilobytes = Math.Max(128, Math.Min(SquareRoot(totalFrames * 4 * 16), 262144));
+        ulong minimum = _minimumFreeKilobytes / 4;
         foreach (Zone zone in _zones)
         {
             ulong share = totalFrames == 0 ? 0 : minimum * zone.Managed.Value / totalFrames;
-            ulong step = Math.Max(share / 4, zone.Managed.Value / 1000);
+            ulong step = Math.Max(share / 4, zone.Managed.Value * _watermarkScale / 10_000);
             zone.WatermarkMin = share;
             zone.WatermarkLow = share + step;
             zone.WatermarkHigh = share + 2 * step;

@@ -73,7 +73,7 @@ internal sealed partial class FrameAllocator
         {
             // Under a spin lock nobody can wait for a death; before the tasks are there nobody can die.
             if ((flags & AllocationFlags.MayFail) != 0 || order > CostlyOrder || OutOfMemory is not { } killer || !Interrupts.AreEnabled
-                || !killer.MakeRoom())
+                || !killer.MakeRoom(order))
                 return false;
         }
 

@@ -5,6 +5,7 @@ namespace NanoVm.Memory.Physical;
 internal abstract class OutOfMemoryHandler
 {
     /// <summary>Chooses somebody to end, or waits a little for one that is ending. Sleeps.</summary>
+    /// <param name="order">What was asked for: 2^order frames.</param>
     /// <returns>Whether another try makes sense; not when the caller itself is to end.</returns>
-    public abstract bool MakeRoom();
+    public abstract bool MakeRoom(int order);
 }

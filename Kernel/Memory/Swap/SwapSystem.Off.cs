@@ -43,6 +43,7 @@ internal sealed partial class SwapSystem
             return Errno.ENOMEM;
         SetEnding(area, true);
         Errno error = Errno.None;
+        PerCpu.Current.IsOomOrigin = true;                  // if all this does not fit after all, nobody else is to die for it
         while (error == Errno.None && (area.Used != 0 || area.Readers != 0))
         {
             error = BringBack(area);
@@ -51,6 +52,7 @@ internal sealed partial class SwapSystem
             PerCpu.Scheduler.CondResched();
         }
 
+        PerCpu.Current.IsOomOrigin = false;
         if (area.Used != 0 || area.Readers != 0)
         {
             SetEnding(area, false);

@@ -32,7 +32,7 @@ internal static unsafe class FaultSignals
                 info.Code = SignalInfo.BusAdrErr;
                 break;
             case PageFaultResult.OutOfMemory:
-                _ = task.System.Physical.Frames.OutOfMemory!.MakeRoom();    // then the access is tried again
+                _ = task.System.Physical.Frames.OutOfMemory!.MakeRoom(0);    // then the access is tried again
                 return;
             case PageFaultResult.KernelFixup:
             case PageFaultResult.KernelBad:

@@ -8,7 +8,8 @@ namespace NanoVm.Tasks;
 /// <summary>No frame can be had by any means: one process is killed so that the rest lives.</summary>
 /// <remarks>
 /// Linux: <c>out_of_memory</c>, <c>oom_badness</c>. The one whose end gives most memory back (<see cref="Worth"/>), moved by its
-/// <c>oom_score_adj</c>. Init and kernel threads are never chosen. Who needed the memory waits for the victim to end, and tries again.
+/// <c>oom_score_adj</c>; or whoever asked, or nobody and the machine stops, when <see cref="OomSettings"/> says so. Init and kernel threads are never
+/// chosen. Who needed the memory waits for the victim to end, and tries again.
 /// </remarks>
 internal sealed class OomKiller(TaskSystem system) : OutOfMemoryHandler
 {
@@ -18,6 +19,7 @@ internal sealed class OomKiller(TaskSystem system) : OutOfMemoryHandler
     private const ulong PatienceNanoseconds = 2_000_000_000;
 
     private readonly TaskSystem _system = system;
+    private readonly OomReport _report = new();
 
     /// <summary>Until then the last victim has time to end. Monotonic nanoseconds.</summary>
     private ulong _patience;
@@ -26,7 +28,7 @@ internal sealed class OomKiller(TaskSystem system) : OutOfMemoryHandler
     private int _victim;
 
     /// <inheritdoc/>
-    public override bool MakeRoom()
+    public override bool MakeRoom(int order)
     {
         Task task = Task.Current;
         if (task.FatalSignalPending)
@@ -40,10 +42,27 @@ internal sealed class OomKiller(TaskSystem system) : OutOfMemoryHandler
             return !task.FatalSignalPending;
         }
 
+        OomSettings settings = _system.Oom;
+        if (settings.Panic != 0)
+        {
+            _report.Write(task, order, null);
+            Panic.Now(settings.Panic == 2 ? "Out of memory: compulsory panic_on_oom is enabled"u8 : "Out of memory: system-wide panic_on_oom is enabled"u8);
+        }
+
         ThreadGroup? victim = null;
+        ReadOnlySpan<byte> why = "Out of memory"u8;
         using (_system.TaskLock.Acquire())
         {
-            victim = Choose(_system);
+            if (settings.KillAllocatingTask != 0 && MayDie(task.Group))
+            {
+                victim = task.Group;
+                why = "Out of memory (oom_kill_allocating_task)"u8;
+            }
+            else
+            {
+                victim = Choose(_system);
+            }
+
             victim?.Get();
         }
 
@@ -55,8 +74,9 @@ internal sealed class OomKiller(TaskSystem system) : OutOfMemoryHandler
             return false;
         }
 
-        Report(task, victim);
-        SendKill(victim);
+        _report.Write(task, order, victim);
+        OomReport.WriteVictim(why, victim);
+        Kill(_system, victim);
         _patience = now + PatienceNanoseconds;
         _victim = victim.Tgid;
         _system.Memory.Statistics.Count(VmCounter.OomKill);
@@ -65,6 +85,10 @@ internal sealed class OomKiller(TaskSystem system) : OutOfMemoryHandler
             WaitALittle(task);
         return !task.FatalSignalPending;
     }
+
+    /// <summary>Whether a process may be chosen at all. Under the task lock.</summary>
+    private static bool MayDie(ThreadGroup group)
+        => !group.IsUnkillable && group.OomScoreAdjustment != -AdjustmentRange && MemoryOf(group) is not null;
 
     private static bool HasMemory(TaskSystem system, int process)
     {
@@ -86,16 +110,31 @@ internal sealed class OomKiller(TaskSystem system) : OutOfMemoryHandler
         long most = long.MinValue;
         for (ThreadGroup? group = system.Pids.FindNextProcess(2); group is not null; group = system.Pids.FindNextProcess(group.Tgid + 1))
         {
-            if (group.IsUnkillable || group.OomScoreAdjustment == -AdjustmentRange || MemoryOf(group) is not { } mm)
+            if (IsOrigin(group))
+                return group;
+            if (!MayDie(group) || MemoryOf(group) is not { } mm)
                 continue;
             long points = Worth(group, mm) + group.OomScoreAdjustment * (total / AdjustmentRange);
-            if (points <= most)
-                continue;
+            if (points < most)
+                continue;                                   // of equals the youngest
             most = points;
             worst = group;
         }
 
         return worst;
+    }
+
+    private static bool IsOrigin(ThreadGroup group)
+    {
+        if (group.IsUnkillable)
+            return false;
+        for (Task? thread = group.Threads.First; thread is not null; thread = group.Threads.NextOf(thread))
+        {
+            if (thread.IsOomOrigin)
+                return true;
+        }
+
+        return false;
     }
 
     /// <summary>The pages that the end of a process would give back.</summary>
@@ -114,7 +153,7 @@ internal sealed class OomKiller(TaskSystem system) : OutOfMemoryHandler
     }
 
     /// <summary>The memory of a process, unless it is already ending with none left.</summary>
-    private static MmStruct? MemoryOf(ThreadGroup group)
+    internal static MmStruct? MemoryOf(ThreadGroup group)
     {
         for (Task? thread = group.Threads.First; thread is not null; thread = group.Threads.NextOf(thread))
         {
@@ -125,23 +164,40 @@ internal sealed class OomKiller(TaskSystem system) : OutOfMemoryHandler
         return null;
     }
 
-    /// <summary>One block in the log: who asked, how memory stands, who goes.</summary>
-    private static void Report(Task task, ThreadGroup victim)
+    /// <summary>Kills a process, and all others that live in the same memory: else it would not come free. Linux: <c>__oom_kill_process</c>.</summary>
+    private static void Kill(TaskSystem system, ThreadGroup victim)
     {
-        MemorySystem memory = task.System.Memory;
-        FrameAllocator frames = memory.Frames;
-        LruLists lru = frames.Lru;
-        ReadOnlySpan<byte> name = victim.Leader is { } leader ? leader.Name : default;
-        Log.Warn($"{task.Name} invoked oom-killer: pid={task.Pid}, oom_score_adj={task.Group.OomScoreAdjustment}");
-        Log.Warn($"Mem-Info: active_anon:{lru.Count(LruKind.ActiveAnonymous).Value} inactive_anon:{lru.Count(LruKind.InactiveAnonymous).Value} active_file:{lru.Count(LruKind.ActiveFile).Value} inactive_file:{lru.Count(LruKind.InactiveFile).Value} slab:{memory.Physical.SlabFrames.Value} pagetables:{memory.PageTablePages} free:{frames.FreeFrames.Value}; free swap = {memory.FreeSwapPages * 4}kB, total swap = {memory.SwapPages * 4}kB");
-        if (MemoryOf(victim) is { } mm)
-            Log.Warn($"Out of memory: Killed process {victim.Tgid} ({name}) total-vm:{mm.TotalVm * 4}kB, anon-rss:{mm.AnonymousPages * 4}kB, file-rss:{mm.FilePages * 4}kB, shmem-rss:{mm.ShmemPages * 4}kB, swap:{mm.SwapEntries * 4}kB, UID:{victim.Leader?.Credentials.Uid ?? 0} pgtables:{mm.PageTablePages * 4}kB oom_score_adj:{victim.OomScoreAdjustment}");
+        MmStruct? mm = null;
+        using (system.TaskLock.Acquire())
+            mm = MemoryOf(victim);
+        SendKill(victim);
+        for (int number = 2; mm is not null;)
+        {
+            ThreadGroup? other;
+            using (system.TaskLock.Acquire())
+            {
+                other = system.Pids.FindNextProcess(number);
+                while (other is not null && (ReferenceEquals(other, victim) || other.IsUnkillable || !ReferenceEquals(MemoryOf(other), mm)))
+                    other = system.Pids.FindNextProcess(other.Tgid + 1);
+                other?.Get();
+            }
+
+            if (other is null)
+                break;
+            number = other.Tgid + 1;
+            SendKill(other);
+            other.Put();
+        }
     }
 
     private static void SendKill(ThreadGroup group)
     {
-        for (Task? thread = group.Threads.First; thread is not null; thread = group.Threads.NextOf(thread))
-            thread.IsOomVictim = true;
+        using (group.Leader!.System.TaskLock.Acquire())
+        {
+            for (Task? thread = group.Threads.First; thread is not null; thread = group.Threads.NextOf(thread))
+                thread.IsOomVictim = true;
+        }
+
         _ = Signals.SendToProcess(group, Signals.FromKernel(SignalNumber.Kill));
     }
 }

@@ -144,7 +144,11 @@ internal sealed class ProcessFiles
         Add(vm, "admin_reserve_kbytes"u8, Setting.AdminReserve);
         Add(vm, "user_reserve_kbytes"u8, Setting.UserReserve);
         Add(vm, "page-cluster"u8, Setting.PageCluster, ReadOnly);
-        Add(vm, "min_free_kbytes"u8, Setting.MinFree, ReadOnly);
+        Add(vm, "min_free_kbytes"u8, Setting.MinFree);
+        Add(vm, "watermark_scale_factor"u8, Setting.WatermarkScale);
+        Add(vm, "oom_kill_allocating_task"u8, Setting.OomKillAllocatingTask);
+        Add(vm, "panic_on_oom"u8, Setting.PanicOnOom);
+        Add(vm, "oom_dump_tasks"u8, Setting.OomDumpTasks);
         HugePoolSetting.AddSettings(proc, vm, System.Memory.Hugetlb.Pool);
 
         if (System.Memory.PageCache is { } cache)

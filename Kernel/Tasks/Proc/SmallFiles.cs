@@ -232,8 +232,8 @@ internal sealed class OomFile : TaskPage
     // Linux: oom_badness and proc_oom_score: a share of memory in thousandths plus the adjustment, moved up so that it is not negative.
     private long Score(Task task, int adjustment)
     {
-        if (adjustment == -Maximum)
-            return 0;
+        if (adjustment == -Maximum || task.Group.IsUnkillable)
+            return 0;                                       // never chosen
         MmStruct? mm = TaskNode.MemoryOf(task);
         if (mm is null)
             return 0;

@@ -118,6 +118,10 @@ internal enum Setting
     UserReserve,
     PageCluster,
     MinFree,
+    WatermarkScale,
+    OomKillAllocatingTask,
+    PanicOnOom,
+    OomDumpTasks,
     FileMax,
     FileCount,
     OpenMax,
@@ -228,7 +232,11 @@ internal sealed class SysctlFile : ProcPage
         Setting.AdminReserve => (long)s.Memory.AdminReserveKilobytes,
         Setting.UserReserve => (long)s.Memory.UserReserveKilobytes,
         Setting.PageCluster => 3,
-        Setting.MinFree => MinimumFree(s),
+        Setting.MinFree => (long)s.Physical.Frames.MinimumFreeKilobytes,
+        Setting.WatermarkScale => (long)s.Physical.Frames.WatermarkScale,
+        Setting.OomKillAllocatingTask => s.Oom.KillAllocatingTask,
+        Setting.PanicOnOom => s.Oom.Panic,
+        Setting.OomDumpTasks => s.Oom.DumpTasks,
         Setting.FileMax => long.MaxValue,
         Setting.OpenMax => (long)SystemNames.MaximumOpenFiles,
         Setting.PipeMaxSize => (long)io.PipeMaximumBytes,
@@ -236,15 +244,6 @@ internal sealed class SysctlFile : ProcPage
         Setting.SomeMaximum => 100000,
         _ => 0,
     };
-
-    private static long MinimumFree(TaskSystem s)
-    {
-        ulong pages = 0;
-        ReadOnlySpan<Memory.Physical.Zone> zones = s.Physical.Frames.Zones;
-        for (int i = 0; i < zones.Length; i++)
-            pages += zones[i].WatermarkMin;
-        return (long)pages * 4;
-    }
 
     private static void Uuid(ref TextWriter w, ulong high, ulong low)
     {
@@ -375,6 +374,31 @@ internal sealed class SysctlFile : ProcPage
                 if (value < 0)
                     return false;
                 s.Memory.UserReserveKilobytes = (ulong)value;
+                return true;
+            case Setting.MinFree:
+                if (value is < 0 or > int.MaxValue)
+                    return false;
+                s.Physical.Frames.MinimumFreeKilobytes = (ulong)value;
+                return true;
+            case Setting.WatermarkScale:
+                if (value is < 1 or > 3000)
+                    return false;
+                s.Physical.Frames.WatermarkScale = (ulong)value;
+                return true;
+            case Setting.OomKillAllocatingTask:
+                if (value is < int.MinValue or > int.MaxValue)
+                    return false;
+                s.Oom.KillAllocatingTask = (int)value;
+                return true;
+            case Setting.PanicOnOom:
+                if (value is < 0 or > 2)
+                    return false;
+                s.Oom.Panic = (int)value;
+                return true;
+            case Setting.OomDumpTasks:
+                if (value is < int.MinValue or > int.MaxValue)
+                    return false;
+                s.Oom.DumpTasks = (int)value;
                 return true;
             case Setting.PipeMaxSize:
                 if (value is < 4096 or > 1L << 31)

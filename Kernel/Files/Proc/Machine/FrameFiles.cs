@@ -136,7 +136,11 @@ internal sealed class ZoneInfo(MachineFiles machine) : ProcPage("zoneinfo"u8)
             w.Byte((byte)')');
             Item(ref w, "nr_free_pages"u8, zone.AllFreeFrames);
             w.Text("\n  pagesets\n    cpu: 0\n              count: "u8);
-            w.Decimal(zone.AllFreeFrames - Math.Min(zone.AllFreeFrames, zone.FreeFrames));
+            w.Decimal((ulong)zone.PerCpu[0].Count);
+            w.Text("\n              high:  "u8);
+            w.Decimal(PerCpuFrames.High);
+            w.Text("\n              batch: "u8);
+            w.Decimal(PerCpuFrames.Batch);
             w.Text("\n  node_unreclaimable:  0\n  start_pfn:           "u8);
             w.Decimal(zone.Start.Value);
             w.Byte((byte)'\n');
