@@ -14,7 +14,15 @@ internal static unsafe class Program
         new("More memory than there is, forked, keeps its contents in swap", &Swapping.MoreThanThereIs),
         new("Shared memory swaps, and is the same for all who have it", &Swapping.SharedMemory),
         new("Swapping ends when asked, and every page is there", &Swapping.Off),
-        new("A hundred processes that want all memory are killed one by one", &Killing.OneByOne));
+        new("A hundred processes that want all memory are killed one by one", &Killing.OneByOne),
+        new("Memory that is locked does not protect who has it", &Killing.Locked),
+        new("Memory of a file without a name goes with who filled it", &Killing.NamelessFile),
+        new("A file system in memory says that it is full", &Killing.FullTmpfs),
+        new("oom_score_adj says who goes first, and who never", &Choosing.Adjusted),
+        new("oom_kill_allocating_task: who asks is who goes", &Choosing.Allocating),
+        new("oom_score is Linux's", &Choosing.Score),
+        new("Overcommit: a guess, always, never", &Promising.Modes),
+        new("min_free_kbytes moves the watermarks", &Promising.Watermarks));
 
     private static void FaultReasons() => Children(
         new("Minor: a first write takes a zeroed frame", &Reasons.Allocation),
