@@ -105,7 +105,8 @@ internal static unsafe class Choosing
 
     private static long Score(ReadOnlySpan<byte> path) => Proc.Number(Proc.ReadAll(path));
 
-    private static bool Near(long expected, long score) => Check(score >= expected - 1 && score <= expected + 12);
+    // The adjustment counts in thousandths of memory, rounded down.
+    private static bool Near(long expected, long score) => Check(score >= expected - 4 && score <= expected + 12);
 
     private static long GetEffectiveUser() => Syscall.Call(107);
 }
