@@ -85,6 +85,21 @@ internal sealed class CrashLog
         return wrong;
     }
 
+    /// <summary>Chunks of a whole mapped file that do not have the content of a generation.</summary>
+    public static List<int> WrongChunks(string path, ulong generation)
+    {
+        var wrong = new List<int>();
+        byte[] chunk = new byte[ChunkBytes];
+        using FileStream map = File.OpenRead(path);
+        for (int number = 0; map.Position < map.Length; number++)
+        {
+            map.ReadExactly(chunk);
+            if (FirstDifference(chunk, MapName + (ulong)number, generation) is not null)
+                wrong.Add(number);
+        }
+        return wrong;
+    }
+
     private static bool Holds(string path, ulong id, Content content)
     {
         if (content.Generation == 0)

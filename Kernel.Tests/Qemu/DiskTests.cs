@@ -40,6 +40,35 @@ public sealed class DiskTests
         Assert.Equal("256\n" + Md5OfZeroes + "  -\n", run.Text);
     }
 
+    [Fact]
+    public void Four_processes_fill_one_mapped_file_that_is_larger_than_memory()
+    {
+        const int Megabytes = 300, Generation = 7;
+        using var scratch = new Scratch();
+        string disk = DiskImage.MakeExt2(scratch, "disk", 360);
+        Run run = Guest.Shell($"cd /mnt && /usr/lib/tests/diskstress {Generation} {Megabytes} fill && sync && grep errors /proc/memfsck", 200,
+            "--mem", "128M", "--disk", disk + ":/mnt");
+        Assert.True(run.Status == 0 && run.Text == "errors 0\n", run.ToString());
+
+        DiskImage.AssertClean(disk);
+        string copy = Path.Combine(scratch.Folder, "copy");
+        HostTool.Run("/usr/sbin/debugfs", "-R", $"dump /map {copy}", disk);
+        Assert.Equal(Megabytes << 20, new FileInfo(copy).Length);
+        Assert.Empty(CrashLog.WrongChunks(copy, Generation));
+    }
+
+    [Fact]
+    public void A_name_is_looked_up_in_a_large_directory_at_the_cost_of_a_small_one()
+    {
+        using var scratch = new Scratch();
+        string disk = DiskImage.MakeExt2(scratch, "disk", 64, "-N", "16384");
+        Run run = Guest.Shell("/usr/lib/tests/diskcases /mnt lookups 500 && /usr/lib/tests/diskcases /mnt lookups 10000", 200, "--icount", "--disk", disk + ":/mnt");
+        Assert.True(run.Status == 0, run.ToString());
+        // Nanoseconds are instructions.
+        long[] costs = [.. run.Text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => long.Parse(line, System.Globalization.CultureInfo.InvariantCulture))];
+        Assert.True(costs.Length == 2 && costs[1] < 2 * costs[0], run.Text);
+    }
+
     // dd reads all of its block into memory before it writes any of it.
     private static string Md5OfZeroes => Convert.ToHexStringLower(System.Security.Cryptography.MD5.HashData(new byte[150 << 20]));
 }

@@ -87,6 +87,7 @@ internal abstract partial class AddressSpace
         if (first >= pages)
             return;
         ulong end = count > pages - first ? pages : first + count;
+        ulong started = 0;
         PageTransfer? transfer = null;
         for (ulong index = first; index < end; index++)
         {
@@ -96,7 +97,7 @@ internal abstract partial class AddressSpace
             {
                 transfer = _cache.Transfers.TryTake();
                 if (transfer is null)
-                    return;
+                    break;
                 transfer.Begin(this, BlockDirection.Read, index);
             }
 
@@ -107,6 +108,7 @@ internal abstract partial class AddressSpace
                 if (index == mark)
                     _cache.Frames[page].SetFlags(FrameFlags.Readahead);
                 transfer!.Add(page);
+                started++;
                 if (!transfer.IsFull)
                     continue;
             }
@@ -118,11 +120,12 @@ internal abstract partial class AddressSpace
             }
 
             if (error is not (Errno.None or Errno.EEXIST))
-                return;
+                break;
         }
 
         if (transfer is not null)
             StartRead(transfer);
+        _cache.CountReadAhead(started);
     }
 
     private void StartRead(PageTransfer transfer)

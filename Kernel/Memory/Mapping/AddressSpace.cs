@@ -247,6 +247,8 @@ internal abstract partial class AddressSpace
         Errno error = InsertPage(index, out Pfn page);
         if (error != Errno.None)
             return error;
+        if (!IsShmem)
+            _cache.CountReadWaited();
         error = ReadPage(page, index);
         FinishPage(page, index, error);
         if (error == Errno.None)

@@ -38,6 +38,23 @@ internal sealed partial class PageCache
     /// <summary>Those of tmpfs and shared anonymous memory. "Shmem".</summary>
     public PageCount ShmemPages => new((ulong)_shmemPages);
 
+    /// <summary>How reading ahead does: windows that were started, and the pages in them.</summary>
+    public ulong ReadAheadWindows { get; private set; }
+    public ulong ReadAheadPages { get; private set; }
+
+    /// <summary>Pages of a disk's files that were read one by one, while somebody waited: few, when reading ahead is right.</summary>
+    public ulong ReadsWaited { get; private set; }
+
+    internal void CountReadAhead(ulong pages)
+    {
+        if (pages == 0)
+            return;
+        ReadAheadWindows++;
+        ReadAheadPages += pages;
+    }
+
+    internal void CountReadWaited() => ReadsWaited++;
+
     internal void CountPages(bool isShmem, long change)
     {
         Interlocked.Add(ref _filePages, change);

@@ -199,6 +199,88 @@ internal static unsafe partial class Program
         Linux.Close(other);
     }
 
+    private static void FullDisk()
+    {
+        const int Piece = 64 * Page;
+        byte* memory = Memory(Piece, 1);
+        int sparse = Linux.Open("sparse"u8, ReadWrite | Create | Truncating, 0x1a4);
+        Equal(Page, Linux.Write(sparse, memory, Page));
+        Equal(0, Linux.Truncate(sparse, 4000 * (nint)Page));
+        Equal(0, Syscall.Call(74, sparse));
+        byte* mapped = Map(sparse, 4000L * Page);
+        int file = Linux.Open("full"u8, ReadWrite | Create | Truncating, 0x1a4);
+        nint total = 0, wrote;
+        while ((wrote = Linux.Write(file, memory, Piece)) > 0)
+            total += wrote;
+        Equal(NoRoom, wrote);
+        Equal(total, Linux.Seek(file, 0, 2));
+        Equal(NoRoom, Linux.Write(file, memory, Page));
+        Equal(total, Linux.Seek(file, 0, 2));
+        // What has its block can be written, a hole can be read; a store into a hole finds no room.
+        mapped[5] = 2;
+        Equal(0, mapped[2000 * Page]);
+        int child = Linux.Fork();
+        if (child == 0)
+        {
+            for (int i = 0; i < 3000; i++)
+                mapped[(1000 + i) * Page] = 1;
+            Linux.Exit(0);
+        }
+        Linux.Wait(child, out int status);
+        Equal(7, status & 0x7f);
+        Equal(NoRoom, Linux.PositionedWrite(sparse, memory, Page, 3999 * (nint)Page));
+        Equal(0, Linux.Msync((nint)mapped, 4000 * (nint)Page, 4));
+        Equal(0, Syscall.Call(74, file));
+        // Room comes back at once.
+        Equal(0, Linux.Truncate(file, 0));
+        mapped[3000 * Page] = 3;
+        Equal(0, Linux.Msync((nint)mapped, 4000 * (nint)Page, 4));
+        Equal(Piece, Linux.PositionedWrite(file, memory, Piece, 0));
+        Linux.Munmap((nint)mapped, 4000 * (nint)Page);
+        Remove(sparse, "sparse"u8, null, 0);
+        Remove(file, "full"u8, memory, Piece);
+    }
+
+    // What a name costs that is not there, in nanoseconds: nothing but the directory itself knows that.
+    private static int Lookups(ReadOnlySpan<byte> number)
+    {
+        const int Asked = 100;
+        int names = 0;
+        foreach (byte digit in number)
+            names = names * 10 + digit - '0';
+        if (Linux.MakeDirectory("many"u8, 0x1ed) != 0)
+            return 1;
+        Span<byte> name = stackalloc byte[32];
+        for (int i = 0; i < names; i++)
+        {
+            int file = Linux.Open(NameOf(i, name), ReadWrite | Create, 0x1a4);
+            if (file < 0)
+                return 1;
+            Linux.Close(file);
+        }
+        Syscall.Call(162);
+        Span<byte> missing = stackalloc byte[16];
+        "many/missing000"u8.CopyTo(missing);
+        missing[15] = 0;
+        long* before = stackalloc long[4];
+        for (int i = -10; i < Asked; i++)
+        {
+            if (i == 0)
+                Syscall.Call(228, 1, (nint)before);
+            missing[12] = (byte)('0' + (i + 10) / 100);
+            missing[13] = (byte)('0' + (i + 10) / 10 % 10);
+            missing[14] = (byte)('0' + (i + 10) % 10);
+            if (Linux.Open(missing, 0) != -2)
+                return 1;
+        }
+        Syscall.Call(228, 1, (nint)(before + 2));
+        Output.Standard.Write($"{((before[2] - before[0]) * 1_000_000_000 + before[3] - before[1]) / Asked}\n");
+        Output.Standard.Flush();
+        for (int i = 0; i < names; i++)
+            Linux.Unlink(NameOf(i, name));
+        return Linux.RemoveDirectory("many"u8) == 0 ? 0 : 1;
+    }
+
     // ---- what the cases share ------------------------------------------------------------------------------------------------------
 
     private static byte* Memory(long bytes, byte value)

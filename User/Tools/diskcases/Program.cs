@@ -27,6 +27,8 @@ internal static unsafe partial class Program
         long* numbers = stackalloc long[15];
         s_isExt2 = Syscall.Call(138, file, (nint)numbers) == 0 && numbers[0] == 0xEF53;
         Linux.Close(file);
+        if (Arguments.Count > 3)
+            return Lookups(Arguments.At(3));
         return Arguments.Count > 2 ? RunNames() : RunDisk();
     }
 
@@ -62,7 +64,8 @@ internal static unsafe partial class Program
         new("Three thousand names in one directory come, are found and go", &ManyNames),
         new("Times keep their nanoseconds when the inode is read again", &Times),
         new("A file that was removed gives its room back", &RoomComesBack),
-        new("Truncation takes the blocks and the pages of mappings", &TruncateMapped));
+        new("Truncation takes the blocks and the pages of mappings", &TruncateMapped),
+        new("A full disk says ENOSPC to writers, SIGBUS to mappings, and has room again", &FullDisk));
 
     // ---- O_DIRECT ----------------------------------------------------------------------------------------------------------------
 

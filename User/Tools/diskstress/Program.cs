@@ -6,7 +6,8 @@ namespace NanoVm.User.Tools.DiskStress;
 /// <summary>
 /// <c>diskstress SEED MEGABYTES</c>, in an empty directory of a disk: four processes write their quarters of one file that all map shared, three others create, write, sync,
 /// rename and remove files, for ever. Each says on standard output what it is about to do and what is on the disk, so that somebody who
-/// stops the machine knows what must be found there afterwards.
+/// stops the machine knows what must be found there afterwards. <c>diskstress SEED MEGABYTES fill</c>: only the four, each fills its quarter once, with
+/// generation SEED, and checks it when all have done so.
 /// </summary>
 /// <remarks>
 /// A line is written by one call and names a file, or a chunk of the mapped file, and the generation of its content:
@@ -36,6 +37,8 @@ internal static unsafe class Program
         if (map < 0 || Linux.Truncate(map, (nint)bytes) != 0)
             return 1;
         Syscall.Call(74, map);
+        if (Arguments.Count > 3)
+            return FillAll(map, bytes, seed);
         for (int i = 0; i < Mappers; i++)
         {
             if (Linux.Fork() == 0)
@@ -50,6 +53,41 @@ internal static unsafe class Program
         Output.Standard.Write($"E a process ended with {status}\n");
         Output.Standard.Flush();
         return 1;
+    }
+
+    /// <summary>More than memory holds: the pages go to the disk while others are written, and come back to be checked.</summary>
+    private static int FillAll(int file, ulong bytes, ulong generation)
+    {
+        ulong chunks = bytes / ChunkBytes / Mappers;
+        for (int pass = 0; pass < 2; pass++)
+        {
+            for (int i = 0; i < Mappers; i++)
+            {
+                if (Linux.Fork() != 0)
+                    continue;
+                nint start = Linux.Mmap(0, (nint)bytes, 3, 1, file);
+                if (Linux.IsError(start))
+                    return 3;
+                // Who checks looks at what another one has written.
+                ulong first = (ulong)((i + pass) % Mappers) * chunks;
+                for (ulong chunk = first; chunk < first + chunks; chunk++)
+                {
+                    ulong* words = (ulong*)(start + (nint)(chunk * ChunkBytes));
+                    if (pass == 0)
+                        Fill(words, ChunkBytes / 8, MapName + chunk, generation);
+                    else if (!IsFilled(words, ChunkBytes / 8, MapName + chunk, generation))
+                        return 4;
+                }
+                return 0;
+            }
+            for (int i = 0; i < Mappers; i++)
+            {
+                Linux.Wait(-1, out int status);
+                if (status != 0)
+                    return 1;
+            }
+        }
+        return 0;
     }
 
     /// <summary>Writes chunks of one quarter of the mapping, most of them synced, some left to the flusher.</summary>
@@ -134,6 +172,16 @@ internal static unsafe class Program
     {
         for (ulong i = 0; i < count; i++)
             words[i] = Hash(name, generation, i);
+    }
+
+    private static bool IsFilled(ulong* words, ulong count, ulong name, ulong generation)
+    {
+        for (ulong i = 0; i < count; i++)
+        {
+            if (words[i] != Hash(name, generation, i))
+                return false;
+        }
+        return true;
     }
 
     private static ulong Hash(ulong name, ulong generation, ulong word)

@@ -48,6 +48,10 @@ internal sealed class VmStatFile(MachineFiles machine) : ProcPage("vmstat"u8)
         Line(ref w, "nr_dirty_threshold"u8, _machine.Cache.DirtyLimit);
         Line(ref w, "nr_dirty_background_threshold"u8, _machine.Cache.BackgroundLimit);
         Line(ref w, "nr_page_table_pages"u8, memory.PageTablePages);
+        // Not Linux's: how well reading ahead does. Pages that somebody waited for, windows, pages that were read before they were asked for.
+        Line(ref w, "pgcache_read_waited"u8, _machine.Cache.ReadsWaited);
+        Line(ref w, "pgcache_readahead_windows"u8, _machine.Cache.ReadAheadWindows);
+        Line(ref w, "pgcache_readahead_pages"u8, _machine.Cache.ReadAheadPages);
         if (memory.Swap is { } swap)
             Line(ref w, "nr_swapcached"u8, swap.CachedPages.Value);
         ulong sectorsIn = 0;
