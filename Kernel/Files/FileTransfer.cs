@@ -39,7 +39,11 @@ internal static class FileTransfer
             return Errno.EBADF;
         if (position < 0 || position > long.MaxValue - (long)to.Remaining)
             return Errno.EINVAL;
-        return file.Read(who, ref to, ref position);
+        Result<long> result = file.Read(who, ref to, ref position);
+        who.Io.Reads++;
+        if (result.IsOk)
+            who.Io.BytesRead += (ulong)result.Value;
+        return result;
     }
 
     /// <summary>Writes at a position of the caller's; what O_SYNC wants is on the disk afterwards.</summary>
@@ -50,6 +54,9 @@ internal static class FileTransfer
         if (position < 0 || position > long.MaxValue - (long)from.Remaining)
             return Errno.EINVAL;
         Result<long> result = file.Write(who, ref from, ref position);
+        who.Io.Writes++;
+        if (result.IsOk)
+            who.Io.BytesWritten += (ulong)result.Value;
         if (result.IsOk && result.Value > 0 && (file.Flags & OpenFlags.DataSync) != 0)
         {
             Errno error = file.Synchronize((file.Flags & OpenFlags.Sync) != OpenFlags.Sync);

@@ -1,7 +1,9 @@
 using System;
 using NanoVm.Core;
 using NanoVm.Files;
+using NanoVm.Files.Proc;
 using NanoVm.Tasks;
+using NanoVm.Tasks.Proc;
 
 namespace NanoVm.Syscalls;
 
@@ -44,11 +46,31 @@ internal static unsafe class PidFdSyscalls
         if (a.UInt3 != 0)
             return Errno.EINVAL;
         Task task = a.Task;
-        if (!PidFd.EntryOf(task, a.Int0, out _).TryGet(out PidEntry entry, out Errno error))
+        if (!TargetOf(task, a.Int0).TryGet(out PidEntry entry, out Errno error))
             return error;
         error = Send(task, entry, a.Int1, a.Address2);
         entry.Put();
         return error;
+    }
+
+    /// <summary>The process behind a pidfd, or behind an open directory <c>/proc/PID</c>. Linux: <c>pidfd_to_pid</c>.</summary>
+    private static Result<PidEntry> TargetOf(Task task, int descriptor)
+    {
+        OpenFile? file = task.Files.GetFile(descriptor);
+        if (file is not ProcOpenFile { IsProcessDirectory: true } directory)
+        {
+            file?.Put();
+            return PidFd.EntryOf(task, descriptor, out _);
+        }
+        Result<PidEntry> result = Errno.ESRCH;
+        if (ProcessSource.TaskOf(task.System, directory.Subject) is { } target)
+        {
+            if (target.PidEntry is { } entry)
+                result = entry.Get();
+            target.Put();
+        }
+        directory.Put();
+        return result;
     }
 
     private static Errno Send(Task task, PidEntry entry, int signal, VirtAddr userInfo)

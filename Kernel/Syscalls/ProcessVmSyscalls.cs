@@ -6,7 +6,7 @@ using NanoVm.Tasks;
 
 namespace NanoVm.Syscalls;
 
-/// <summary>Memory of another process: <c>process_vm_readv process_vm_writev</c>.</summary>
+/// <summary>Memory of another process: <c>process_vm_readv process_vm_writev process_madvise</c>.</summary>
 /// <remarks>Linux: <c>process_vm_rw_core</c>. The bytes pass through a small buffer, so that never two address spaces are locked at once.</remarks>
 internal static unsafe class ProcessVmSyscalls
 {
@@ -19,6 +19,7 @@ internal static unsafe class ProcessVmSyscalls
     {
         table.Add(310, "process_vm_readv"u8, &ReadV);
         table.Add(311, "process_vm_writev"u8, &WriteV);
+        table.Add(440, "process_madvise"u8, &Advise);
     }
 
     private static SysResult ReadV(ref SyscallArguments a) => Transfer(ref a, write: false);
@@ -36,6 +37,58 @@ internal static unsafe class ProcessVmSyscalls
         SysResult result = error != Errno.None ? error : WithLocal(ref a, vfs, local.Vectors, write);
         local.Dispose();
         return result;
+    }
+
+    /// <summary>man 2 process_madvise: advice about the memory of the process behind a pidfd.</summary>
+    private static SysResult Advise(ref SyscallArguments a)
+    {
+        if (a.UInt4 != 0)
+            return Errno.EINVAL;
+        Task task = a.Task;
+        Errno error = IoVectorArgument.Get(task.System.Vfs, a.Address1, a.Arg2, out IoVectorArgument ranges);
+        SysResult result = error;
+        if (error == Errno.None)
+        {
+            error = IovIter.TryFromUser(ranges.Vectors, out _);
+            result = error != Errno.None ? error : AdviseRanges(task, a.Int0, (MemoryAdvice)a.Int3, ranges.Vectors);
+        }
+        ranges.Dispose();
+        return result;
+    }
+
+    /// <returns>The bytes of the ranges before the first that refused; its error when that was the first of all.</returns>
+    private static SysResult AdviseRanges(Task task, int pidFd, MemoryAdvice advice, scoped Span<IoVec> ranges)
+    {
+        if (!PidFd.EntryOf(task, pidFd, out _).TryGet(out PidEntry entry, out Errno error))
+            return error;
+        SysResult result;
+        // Only what cannot change what the other program reads.
+        if (entry.Process is null)
+            result = Errno.ESRCH;
+        else if (advice is not (MemoryAdvice.Cold or MemoryAdvice.PageOut or MemoryAdvice.WillNeed or MemoryAdvice.Collapse))
+            result = Errno.EINVAL;
+        else if (!FindMm(task, entry.Number, Errno.EACCES).TryGet(out MmStruct mm, out error))
+            result = error;
+        else
+            result = AdviseRanges(task, mm, advice, ranges);
+        entry.Put();
+        return result;
+    }
+
+    private static SysResult AdviseRanges(Task task, MmStruct mm, MemoryAdvice advice, scoped Span<IoVec> ranges)
+    {
+        Errno error = task.Credentials.Has(Capability.SysNice) ? Errno.None : Errno.EPERM;
+        ulong total = 0;
+        for (int i = 0; i < ranges.Length && error == Errno.None; i++)
+        {
+            if (ranges[i].Length == 0)
+                continue;
+            error = mm.Madvise(new VirtAddr(ranges[i].Base), ranges[i].Length, advice);
+            if (error == Errno.None)
+                total += ranges[i].Length;
+        }
+        mm.Put();
+        return total != 0 ? total : error;
     }
 
     private static SysResult WithLocal(ref SyscallArguments a, Vfs vfs, scoped Span<IoVec> vectors, bool write)
@@ -61,7 +114,7 @@ internal static unsafe class ProcessVmSyscalls
 
         if (total == 0)
             return SysResult.Success;
-        if (!FindMm(task, pid).TryGet(out MmStruct mm, out Errno error))
+        if (!FindMm(task, pid, Errno.EPERM).TryGet(out MmStruct mm, out Errno error))
             return error;
         SysResult result = Copy(mm, ref local, remote, write);
         mm.Put();
@@ -69,7 +122,7 @@ internal static unsafe class ProcessVmSyscalls
     }
 
     /// <summary>The address space of the process, with a user reference; it has to let itself be inspected.</summary>
-    private static Result<MmStruct> FindMm(Task task, int pid)
+    private static Result<MmStruct> FindMm(Task task, int pid, Errno refused)
     {
         using (task.System.TaskLock.Acquire())
         {
@@ -81,7 +134,7 @@ internal static unsafe class ProcessVmSyscalls
             if (TaskAccess.MayInspect(task, target))
                 return mm;
             mm.Put();           // never the last: the target still holds one
-            return Errno.EPERM;
+            return refused;
         }
     }
 

@@ -62,7 +62,7 @@ internal sealed unsafe partial class TaskSystem
     public ulong Forks;
 
     /// <summary>A fork lets the child run first. <c>/proc/sys/kernel/sched_child_runs_first</c>.</summary>
-    public bool ChildRunsFirst;
+    public int ChildRunsFirst;
 
     /// <summary>Host and domain name (<c>uname</c>).</summary>
     public readonly SystemNames Names = new();

@@ -132,6 +132,9 @@ internal sealed class ThreadGroup
 
     /// <summary>Times of threads that have been released.</summary>
     public CpuTimes DeadThreadTimes;
+
+    /// <summary>What ended threads have read and written, for <c>/proc/PID/io</c>.</summary>
+    public Memory.Virtual.IoCounts DeadThreadIo;
     public ulong DeadMinorFaults, DeadMajorFaults, DeadVoluntarySwitches, DeadInvoluntarySwitches;
 
     /// <summary>What collected children have used, theirs included.</summary>

@@ -31,6 +31,9 @@ internal sealed class ProcOpenFile : OpenFile
     /// <summary>The machine's caches and sources.</summary>
     public IoSystem Io => _io;
 
+    /// <summary>Whether it is the directory of a process, <c>/proc/PID</c>: as good as a pidfd for sending signals.</summary>
+    public bool IsProcessDirectory => ReferenceEquals(_node, _io.Processes?.Directory) && !_subject.IsThread;
+
     /// <summary>Opens a file or directory.</summary>
     internal static Result<OpenFile> Open(IoSystem io, TaskFiles who, in PathRef path, OpenFlags flags, ProcNode node, in ProcSubject subject)
     {

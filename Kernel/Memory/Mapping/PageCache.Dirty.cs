@@ -83,8 +83,10 @@ internal sealed partial class PageCache
     internal void CountDirty(long change)
     {
         Interlocked.Add(ref _dirtyPages, change);
-        if (change > 0)
-            Interlocked.Add(ref _dirtied, change);
+        if (change <= 0)
+            return;
+        Interlocked.Add(ref _dirtied, change);
+        Virtual.TaskMemory.Current.Io.DiskBytesWritten += (ulong)change << PageSize.Shift;
     }
 
     internal void CountWriteback(long change)

@@ -64,6 +64,11 @@ internal sealed class PageTransfer : BlockRequest
         bool enabled = Interrupts.Disable();
         _pending++;
         Interrupts.Restore(enabled);
+        if (Direction == BlockDirection.Read)
+        {
+            foreach (BlockSegment segment in memory)
+                Virtual.TaskMemory.Current.Io.DiskBytesRead += (ulong)segment.Bytes;
+        }
         Errno error = disk.Submit(this, Direction, sector, memory);
         if (error != Errno.None)
             Completed(error);

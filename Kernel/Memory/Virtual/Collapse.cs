@@ -22,6 +22,9 @@ internal sealed partial class MmStruct
     {
         if (!System.HugePages.Allows(area, isAsked: true) || area.AnonVma is null)
             return Errno.EINVAL;
+        ulong lastBlock = area.End.Value & ~(PageSize.LargeBytes - 1);
+        if (lastBlock < PageSize.LargeBytes || lastBlock - PageSize.LargeBytes < area.Start.Value)
+            return Errno.EINVAL;        // not one huge page fits into it
         Errno error = Errno.None;
         var start = new VirtAddr((range.Start.Value + PageSize.LargeBytes - 1) & ~(PageSize.LargeBytes - 1));
         for (VirtAddr block = start; block + PageSize.LargeBytes <= range.End; block += PageSize.LargeBytes)

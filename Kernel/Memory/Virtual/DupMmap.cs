@@ -62,6 +62,7 @@ internal sealed partial class MmStruct
         EnvironmentEnd = parent.EnvironmentEnd;
         SavedAuxv = parent.SavedAuxv;
         Dumpable = parent.Dumpable;
+        CoreFilter = parent.CoreFilter;
         AllocatedKeys = parent.AllocatedKeys;
         ExecuteOnlyKey = parent.ExecuteOnlyKey;
         IsThpDisabled = parent.IsThpDisabled;

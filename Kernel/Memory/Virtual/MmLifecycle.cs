@@ -24,6 +24,7 @@ internal sealed partial class MmStruct
         mm.TaskSize = system.DefaultTaskSize;
         mm.MmapBase = mm.TaskSize;
         mm.Dumpable = 1;
+        mm.CoreFilter = CoreFilter.Usual;
         mm.AllocatedKeys = 1;       // key 0 is every page's key from the start
         mm.AddToList();
         return mm;

@@ -117,6 +117,9 @@ internal sealed partial class MmStruct
     /// <summary>Whether core dumps and <c>/proc</c> access are allowed (<c>prctl(PR_SET_DUMPABLE)</c>).</summary>
     public int Dumpable;
 
+    /// <summary>Which kinds of areas a core file holds; fork and exec hand it on. Linux: <c>MMF_DUMP_FILTER_MASK</c>; man 5 core.</summary>
+    public CoreFilter CoreFilter;
+
     /// <summary>Protection keys that <c>pkey_alloc</c> gave out, one bit each. Linux: <c>context.pkey_allocation_map</c>.</summary>
     public ushort AllocatedKeys;
 

@@ -28,6 +28,9 @@ internal abstract class TaskMemory : KernelThread
     /// <summary>Faults that waited for a device. Linux: <c>maj_flt</c>.</summary>
     public ulong MajorFaults;
 
+    /// <summary>What it has read and written. This task only.</summary>
+    public IoCounts Io;
+
     /// <summary>What the running call has to tell to programs that watch its memory. This task only.</summary>
     internal Faults.UserfaultEvent? UserfaultEvents;
 

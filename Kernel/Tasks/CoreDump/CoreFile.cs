@@ -101,26 +101,32 @@ internal static unsafe class CoreFile
 
     private const ulong MaybeElfHeader = 1;
 
-    /// <summary>What of an area is written with the usual filter (0x33 of <c>/proc/PID/coredump_filter</c>). Linux: <c>vma_dump_size</c>.</summary>
+    /// <summary>What of an area is written, as the process's filter has it. Linux: <c>vma_dump_size</c>.</summary>
     private static ulong BytesOf(VmArea area)
     {
+        CoreFilter filter = area.Mm.CoreFilter;
         if (area.Operations is SpecialMapping && (area.Flags & VmFlags.Io) == 0)
             return area.Bytes;                                  // the vDSO: a backtrace may pass through it
-        if ((area.Flags & (VmFlags.DontDump | VmFlags.Io)) != 0)
+        if ((area.Flags & VmFlags.DontDump) != 0)
             return 0;
-        if ((area.Flags & VmFlags.Shared) != 0)
-        {
-            bool named = area.File is OpenFile { Inode.Links: > 0 };
-            return named ? 0 : area.Bytes;
-        }
-        if (area.AnonVma is not null)
-            return area.Bytes;
+        bool shared = (area.Flags & VmFlags.Shared) != 0;
+        if ((area.Flags & VmFlags.HugeTlb) != 0)
+            return Wanted(area, filter, shared ? CoreFilter.HugeShared : CoreFilter.HugePrivate);
+        if ((area.Flags & VmFlags.Io) != 0)
+            return 0;                                           // to read a device's memory may do something
+        if (shared)
+            return Wanted(area, filter, area.File is OpenFile { Inode.Links: > 0 } ? CoreFilter.MappedShared : CoreFilter.AnonymousShared);
+        if (area.AnonVma is not null && (filter & CoreFilter.AnonymousPrivate) != 0)
+            return area.Bytes;                                  // pages of its own; of a file's mapping too
         if (area.File is null)
             return 0;                                           // never touched
-        if (area.PageOffset == 0 && (area.Flags & VmFlags.Read) != 0)
-            return MaybeElfHeader;
-        return 0;
+        if ((filter & CoreFilter.MappedPrivate) != 0)
+            return area.Bytes;
+        bool maybeHeader = (filter & CoreFilter.ElfHeaders) != 0 && area.PageOffset == 0 && (area.Flags & VmFlags.Read) != 0;
+        return maybeHeader ? MaybeElfHeader : 0;
     }
+
+    private static ulong Wanted(VmArea area, CoreFilter filter, CoreFilter kind) => (filter & kind) != 0 ? area.Bytes : 0;
 
     private static void WriteArea(ref CoreWriter writer, Task task, MmStruct mm, in DumpedArea area, Span<byte> page)
     {

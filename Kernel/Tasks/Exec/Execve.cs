@@ -290,7 +290,10 @@ internal static class Execve
 
         system.ExecEnding(task);                            // timers that do not survive
         DoExit.ReleaseFromMm(task);
-        MmStruct? old = SwitchMm.Adopt(task, plan.TakeMm());
+        MmStruct mm = plan.TakeMm();
+        if (task.Mm is { } before)
+            mm.CoreFilter = before.CoreFilter;
+        MmStruct? old = SwitchMm.Adopt(task, mm);
         old?.Put();
 
         plan.InstallOwnTables();

@@ -47,6 +47,7 @@ internal static class ReleaseTask
 
         // What the thread has used belongs to the process from now on.
         group.DeadThreadTimes.Add(TaskTimes.Of(task));
+        group.DeadThreadIo.Add(task.Io);
         group.DeadMinorFaults += task.MinorFaults;
         group.DeadMajorFaults += task.MajorFaults;
         group.DeadVoluntarySwitches += task.VoluntarySwitches;

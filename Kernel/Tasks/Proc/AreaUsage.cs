@@ -22,6 +22,9 @@ internal struct AreaUsage
     public ulong Referenced;
     public ulong Anonymous;
 
+    /// <summary>Of <see cref="Anonymous"/>: the program has said that it does not need them (MADV_FREE), and has not written to them since.</summary>
+    public ulong LazyFree;
+
     /// <summary>Of <see cref="Anonymous"/>: mapped 2 MiB at once.</summary>
     public ulong AnonymousHuge;
 
@@ -127,7 +130,11 @@ internal struct AreaUsage
         bool dirty = entry.IsDirty || frame.Has(FrameFlags.Dirty);
         Rss += PageSize.Bytes;
         if (anonymous)
+        {
             Anonymous += PageSize.Bytes;
+            if (!dirty && !frame.Has(FrameFlags.SwapBacked))
+                LazyFree += PageSize.Bytes;
+        }
         if (entry.IsAccessed || frame.Has(FrameFlags.Referenced))
             Referenced += PageSize.Bytes;
 

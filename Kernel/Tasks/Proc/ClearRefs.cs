@@ -1,3 +1,4 @@
+using System;
 using NanoVm.Core;
 using NanoVm.Files;
 using NanoVm.Files.Proc;
@@ -19,13 +20,15 @@ internal sealed class ClearRefsFile(TaskSystem system) : TaskFile(system, "clear
     }
 
     /// <inheritdoc/>
+    public override Result<long> Read(TaskFiles who, ProcOpenFile file, ref IovIter to, ref long position) => Errno.EINVAL;
+
+    /// <inheritdoc/>
     public override Result<long> Write(TaskFiles who, ProcOpenFile file, ref IovIter from, ref long position)
     {
         long total = (long)from.Remaining;
-        if (!SysctlNumber.Take(ref from, out long value, out Errno error))
+        Errno error = TakeKind(ref from, out Kind kind);
+        if (error != Errno.None)
             return error;
-        if (value is < 1 or > 5)
-            return Errno.EINVAL;
         Task? task = ProcessSource.TaskOf(System, file.Subject);
         if (task is null)
             return Errno.ESRCH;
@@ -37,11 +40,37 @@ internal sealed class ClearRefsFile(TaskSystem system) : TaskFile(system, "clear
         error = mm.MmapLock.WriteLockKillable();
         if (error == Errno.None)
         {
-            Clear(mm, (Kind)value);
+            Clear(mm, kind);
             mm.MmapLock.WriteUnlock();
         }
         mm.Put();
         return error == Errno.None ? total : error;
+    }
+
+    /// <summary>A decimal number with blanks around it, out of the first twelve bytes; ERANGE for one that is no <c>int</c>.</summary>
+    private static Errno TakeKind(ref IovIter from, out Kind kind)
+    {
+        kind = default;
+        Span<byte> text = stackalloc byte[12];
+        Errno error = from.CopyFromIter(text, out int count);
+        if (error != Errno.None)
+            return error;
+        ReadOnlySpan<byte> digits = text[..count];
+        while (digits.Length > 0 && (digits[0] is (byte)' ' or (byte)'\t' or (byte)'\n'))
+            digits = digits[1..];
+        while (digits.Length > 0 && (digits[^1] is (byte)' ' or (byte)'\t' or (byte)'\n' or 0))
+            digits = digits[..^1];
+        ulong number = 0;
+        foreach (byte c in digits)
+        {
+            if (c is < (byte)'0' or > (byte)'9')
+                return Errno.EINVAL;
+            number = (number * 10) + c - '0';               // twelve digits always fit
+        }
+        if (number > int.MaxValue)
+            return Errno.ERANGE;
+        kind = (Kind)number;
+        return kind is >= Kind.All and <= Kind.HighWaterMark ? Errno.None : Errno.EINVAL;
     }
 
     private static void Clear(MmStruct mm, Kind kind)

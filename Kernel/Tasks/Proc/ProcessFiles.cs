@@ -81,6 +81,9 @@ internal sealed class ProcessFiles
         directory.Add(proc, new PageTablesFile(s));
         directory.Add(proc, new ExplainFile(s));
         directory.Add(proc, new WchanFile(s));
+        directory.Add(proc, new StackFile(s));
+        directory.Add(proc, new CoreFilterFile(s));
+        directory.Add(proc, new TimerSlackFile(s));
         directory.Add(proc, new SchedStatFile(s));
         directory.Add(proc, new CgroupFile(s));
         directory.Add(proc, new OomFile(s, "oom_score"u8, OomFile.Kind.Score));

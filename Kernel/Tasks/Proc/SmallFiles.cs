@@ -119,14 +119,40 @@ internal sealed class AuxvFile(TaskSystem system) : TaskPage(system, "auxv"u8, 0
     }
 }
 
-/// <summary><c>/proc/PID/io</c>. Bytes are not counted; the lines are there for those who read them.</summary>
+/// <summary><c>/proc/PID/io</c>: what the process, or below <c>task/</c> the thread, has read and written. Linux: <c>do_io_accounting</c>.</summary>
 internal sealed class IoFile(TaskSystem system) : TaskPage(system, "io"u8, 0x100)
 {
     /// <inheritdoc/>
+    protected override bool IsPrivate => true;
+
+    /// <inheritdoc/>
     protected override Errno Show(Task task, ProcOpenFile file, ref TextWriter w)
     {
-        w.Text("rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n"u8);
+        IoCounts counts = task.Io;
+        if (!file.Subject.IsThread)
+        {
+            using (System.TaskLock.Acquire())
+            {
+                counts = task.Group.DeadThreadIo;
+                for (Task? thread = task.Group.Threads.First; thread is not null; thread = task.Group.Threads.NextOf(thread))
+                    counts.Add(thread.Io);
+            }
+        }
+        Line(ref w, "rchar: "u8, counts.BytesRead);
+        Line(ref w, "wchar: "u8, counts.BytesWritten);
+        Line(ref w, "syscr: "u8, counts.Reads);
+        Line(ref w, "syscw: "u8, counts.Writes);
+        Line(ref w, "read_bytes: "u8, counts.DiskBytesRead);
+        Line(ref w, "write_bytes: "u8, counts.DiskBytesWritten);
+        Line(ref w, "cancelled_write_bytes: "u8, 0);        // pages are not remembered with whoever made them dirty
         return Errno.None;
+    }
+
+    private static void Line(ref TextWriter w, ReadOnlySpan<byte> name, ulong value)
+    {
+        w.Text(name);
+        w.Decimal(value);
+        w.Byte((byte)'\n');
     }
 }
 
@@ -138,31 +164,6 @@ internal sealed class PersonalityFile(TaskSystem system) : TaskPage(system, "per
     {
         w.Hex(task.Personality, 8);
         w.Byte((byte)'\n');
-        return Errno.None;
-    }
-}
-
-/// <summary><c>/proc/PID/wchan</c>: where in the kernel a task sleeps; not told.</summary>
-internal sealed class WchanFile(TaskSystem system) : TaskPage(system, "wchan"u8)
-{
-    /// <inheritdoc/>
-    protected override Errno Show(Task task, ProcOpenFile file, ref TextWriter w)
-    {
-        w.Byte((byte)'0');
-        return Errno.None;
-    }
-}
-
-/// <summary><c>/proc/PID/syscall</c>: whether it runs or sleeps.</summary>
-internal sealed class SyscallFile(TaskSystem system) : TaskPage(system, "syscall"u8, 0x100)
-{
-    /// <inheritdoc/>
-    protected override bool IsPrivate => true;
-
-    /// <inheritdoc/>
-    protected override Errno Show(Task task, ProcOpenFile file, ref TextWriter w)
-    {
-        w.Text("running\n"u8);
         return Errno.None;
     }
 }
@@ -189,6 +190,75 @@ internal sealed class CgroupFile(TaskSystem system) : TaskPage(system, "cgroup"u
     {
         w.Text("0::/\n"u8);
         return Errno.None;
+    }
+}
+
+/// <summary><c>/proc/PID/timerslack_ns</c>: how late a sleep may end; the task itself, or root, may change it.</summary>
+internal sealed class TimerSlackFile(TaskSystem system) : TaskPage(system, "timerslack_ns"u8, 0x1B6)
+{
+    private const ulong Usual = 50_000;
+
+    /// <inheritdoc/>
+    protected override Errno Show(Task task, ProcOpenFile file, ref TextWriter w)
+    {
+        if (!ReferenceEquals(task, PerCpu.Current) && !((Task)PerCpu.Current).Credentials.Has(Capability.SysNice))
+            return Errno.EPERM;
+        w.Decimal(task.TimerSlackNanoseconds == 0 ? Usual : task.TimerSlackNanoseconds);
+        w.Byte((byte)'\n');
+        return Errno.None;
+    }
+
+    /// <inheritdoc/>
+    public override Result<long> Write(TaskFiles who, ProcOpenFile file, ref IovIter from, ref long position)
+    {
+        long total = (long)from.Remaining;
+        if (!SysctlNumber.Take(ref from, out ulong value, out Errno error))
+            return error;
+        Task? task = ProcessSource.TaskOf(System, file.Subject);
+        if (task is null)
+            return Errno.ESRCH;
+        bool allowed = ReferenceEquals(task, who) || who.Credentials.Has(Capability.SysNice);
+        if (allowed)
+            task.TimerSlackNanoseconds = value;
+        task.Put();
+        return allowed ? total : Errno.EPERM;
+    }
+}
+
+/// <summary><c>/proc/PID/coredump_filter</c>: which kinds of areas a core file will hold. Linux: <c>proc_coredump_filter_operations</c>; man 5 core.</summary>
+internal sealed class CoreFilterFile(TaskSystem system) : TaskPage(system, "coredump_filter"u8, 0x1A4)
+{
+    /// <inheritdoc/>
+    protected override Errno Show(Task task, ProcOpenFile file, ref TextWriter w)
+    {
+        MmStruct? mm = TaskNode.MemoryOf(task);
+        if (mm is null)
+            return Errno.None;
+        w.Hex((ulong)mm.CoreFilter, 8);
+        w.Byte((byte)'\n');
+        mm.Put();
+        return Errno.None;
+    }
+
+    /// <inheritdoc/>
+    public override Result<long> Write(TaskFiles who, ProcOpenFile file, ref IovIter from, ref long position)
+    {
+        long total = (long)from.Remaining;
+        if (!SysctlNumber.Take(ref from, out ulong value, out Errno error))
+            return error;
+        if (value > uint.MaxValue)
+            return Errno.ERANGE;
+        Task? task = ProcessSource.TaskOf(System, file.Subject);
+        if (task is null)
+            return Errno.ESRCH;
+        MmStruct? mm = TaskNode.MemoryOf(task);
+        task.Put();
+        if (mm is not null)
+        {
+            mm.CoreFilter = (CoreFilter)value & CoreFilter.All;
+            mm.Put();
+        }
+        return total;
     }
 }
 

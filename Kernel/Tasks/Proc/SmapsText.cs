@@ -42,7 +42,7 @@ internal static class SmapsText
         Kilobytes(ref w, "Private_Dirty:  "u8, usage.PrivateDirty);
         Kilobytes(ref w, "Referenced:     "u8, usage.Referenced);
         Kilobytes(ref w, "Anonymous:      "u8, usage.Anonymous);
-        Kilobytes(ref w, "LazyFree:       "u8, 0);
+        Kilobytes(ref w, "LazyFree:       "u8, usage.LazyFree);
         Kilobytes(ref w, "AnonHugePages:  "u8, usage.AnonymousHuge);
         Kilobytes(ref w, "ShmemPmdMapped: "u8, 0);
         Kilobytes(ref w, "FilePmdMapped:  "u8, 0);

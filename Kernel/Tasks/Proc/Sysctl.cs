@@ -216,7 +216,7 @@ internal sealed class SysctlFile : ProcPage
         Setting.ExitStatus => s.ExitStatus,
         Setting.CapLastCap => 40,
         Setting.GroupsMax => 65536,
-        Setting.ChildRunsFirst => s.ChildRunsFirst ? 1 : 0,
+        Setting.ChildRunsFirst => s.ChildRunsFirst,
         Setting.PtyMax => Files.Terminal.PtyTable.Maximum,
         Setting.PtyCount => io.Ptys.Count,
         Setting.PanicOnOops => 1,
@@ -311,9 +311,9 @@ internal sealed class SysctlFile : ProcPage
                 s.ExitStatus = (int)value;
                 return true;
             case Setting.ChildRunsFirst:
-                if (value is < 0 or > 1)
+                if (value is < int.MinValue or > int.MaxValue)
                     return false;
-                s.ChildRunsFirst = value == 1;
+                s.ChildRunsFirst = (int)value;
                 return true;
             case Setting.MaxMapCount:
                 if (value is < 0 or > int.MaxValue)

@@ -130,7 +130,7 @@ internal sealed class RoundRobinScheduler : Scheduler
         bool enabled = Interrupts.Disable();
         bool wanted = PerCpu.NeedReschedule;
         task.State = ThreadState.Running;
-        if (_system.ChildRunsFirst)
+        if (_system.ChildRunsFirst != 0)
         {
             _queue.AddFirst(task, LevelOf(task));
             PerCpu.NeedReschedule = true;

@@ -275,7 +275,7 @@ internal sealed class FrameWords : ProcFile
                 break;
             ulong value = 0;
             if (frames.IsRam(pfn))
-                value = _kind == FrameWordKind.MapCount ? (ulong)frames.MappingsOf(pfn) : FlagsOf(pfn, in frames[pfn], in frames[frames.HeadOf(pfn)]);
+                value = _kind == FrameWordKind.MapCount ? (ulong)frames.MappingsOf(pfn) : FlagsOf(pfn, in frames[pfn], in frames[frames.HeadOf(pfn)], _machine.Memory.ZeroPage);
             else if (_kind == FrameWordKind.Flags)
                 value = 1UL << 20;                          // KPF_NOPAGE
             System.Runtime.CompilerServices.Unsafe.WriteUnaligned(ref word[0], value);
@@ -289,9 +289,11 @@ internal sealed class FrameWords : ProcFile
     }
 
     // Linux: stable_page_flags; the bits of Documentation/admin-guide/mm/pagemap.
-    private static ulong FlagsOf(Pfn pfn, in PageFrame frame, in PageFrame head)
+    private static ulong FlagsOf(Pfn pfn, in PageFrame frame, in PageFrame head, Pfn zeroPage)
     {
         ulong bits = 0;
+        if (pfn == zeroPage)
+            return 1UL << 24 | 1UL << 32;                   // ZERO_PAGE, RESERVED
         if (frame.MapCount > 0)
             bits |= 1UL << 11;                              // MMAP
         if (head.IsAnonymous)
