@@ -86,7 +86,8 @@ internal sealed partial class PageCache
         if (change <= 0)
             return;
         Interlocked.Add(ref _dirtied, change);
-        Virtual.TaskMemory.Current.Io.DiskBytesWritten += (ulong)change << PageSize.Shift;
+        if (PerCpu.CurrentOrNull is Virtual.TaskMemory thread)
+            thread.Io.DiskBytesWritten += (ulong)change << PageSize.Shift;
     }
 
     internal void CountWriteback(long change)

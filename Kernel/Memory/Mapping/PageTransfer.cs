@@ -64,10 +64,10 @@ internal sealed class PageTransfer : BlockRequest
         bool enabled = Interrupts.Disable();
         _pending++;
         Interrupts.Restore(enabled);
-        if (Direction == BlockDirection.Read)
+        if (Direction == BlockDirection.Read && PerCpu.CurrentOrNull is Virtual.TaskMemory thread)
         {
             foreach (BlockSegment segment in memory)
-                Virtual.TaskMemory.Current.Io.DiskBytesRead += (ulong)segment.Bytes;
+                thread.Io.DiskBytesRead += (ulong)segment.Bytes;
         }
         Errno error = disk.Submit(this, Direction, sector, memory);
         if (error != Errno.None)

@@ -56,9 +56,19 @@ internal static class MapsText
 
     private static void Name(ref TextWriter w, VmArea area, int start)
     {
+        int before = w.Length;
+        Pad(ref w, start);
+        int name = w.Length;
+        Name(ref w, area);
+        if (w.Length == name)
+            w.Truncate(before);
+    }
+
+    /// <summary>What an area is called: its file's path, <c>[heap]</c>, <c>[vdso]</c> …; nothing for nameless memory.</summary>
+    public static void Name(ref TextWriter w, VmArea area)
+    {
         if (area.File is { } file)
         {
-            Pad(ref w, start);
             int path = w.Length;
             file.WritePath(ref w);
             PathEscape.InPlace(ref w, path, "\n"u8);
@@ -67,9 +77,6 @@ internal static class MapsText
         ReadOnlySpan<byte> name = area.Operations is { } operations ? operations.NameOf(area) : default;
         if (name.IsEmpty)
             name = area.IsInitialHeap ? "[heap]"u8 : area.IsInitialStack ? "[stack]"u8 : default;
-        if (name.IsEmpty)
-            return;
-        Pad(ref w, start);
         w.Text(name);
     }
 

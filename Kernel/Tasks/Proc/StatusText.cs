@@ -170,6 +170,11 @@ internal sealed class StatusFile(TaskSystem system) : TaskPage(system, "status"u
         w.Decimal(task.VoluntarySwitches);
         w.Text("\nnonvoluntary_ctxt_switches:\t"u8);
         w.Decimal(task.InvoluntarySwitches);
+        // NanoVM's own: how often the thread found an area in its four slots, and how often it had to ask the tree.
+        w.Text("\nvmacache_hits:\t"u8);
+        w.Decimal(task.VmaCache.Hits);
+        w.Text("\nvmacache_misses:\t"u8);
+        w.Decimal(task.VmaCache.Lookups - task.VmaCache.Hits);
         w.Byte((byte)'\n');
         return Errno.None;
     }

@@ -79,27 +79,30 @@ internal sealed class VmaTreeFile(TaskSystem system) : MemoryText(system, "vma_t
         Size(ref w, VmaIndex.GapBelow(area));
         w.Text("  max "u8);
         Size(ref w, area.SubtreeGap);
+        int before = w.Length;
+        w.Text("  "u8);
+        MapsText.Name(ref w, area);
+        if (w.Length == before + 2)
+            w.Truncate(before);
         w.Byte((byte)'\n');
     }
 
-    // Kilobytes, or the largest unit in which it is a whole number.
+    /// <summary>In the largest unit that it fills; "~" says that a part of one has been left out.</summary>
     private static void Size(ref TextWriter w, ulong bytes)
     {
-        ulong kilobytes = bytes >> 10;
-        if (kilobytes >= 1 << 20 && (kilobytes & ((1 << 20) - 1)) == 0)
+        const ulong MostKilobytes = 10_000;             // up to there every kilobyte is shown
+        ReadOnlySpan<byte> units = "KMGTP"u8;
+        int unit = 0;
+        ulong value = bytes >> 10, rest = 0;
+        while (unit + 1 < units.Length && value >= 1024 && (rest != 0 || (value & 1023) == 0 || value >= MostKilobytes))
         {
-            w.Decimal(kilobytes >> 20);
-            w.Byte((byte)'G');
+            rest |= value & 1023;
+            value >>= 10;
+            unit++;
         }
-        else if (kilobytes >= 1 << 10 && (kilobytes & ((1 << 10) - 1)) == 0)
-        {
-            w.Decimal(kilobytes >> 10);
-            w.Byte((byte)'M');
-        }
-        else
-        {
-            w.Decimal(kilobytes);
-            w.Byte((byte)'K');
-        }
+        if (rest != 0)
+            w.Byte((byte)'~');
+        w.Decimal(value);
+        w.Byte(units[unit]);
     }
 }
