@@ -3,7 +3,7 @@ using NanoVm.Memory.Physical;
 
 namespace NanoVm.Memory.Mapping;
 
-/// <summary>Pages leave the cache that nobody needs, or that the disk is written below.</summary>
+/// <summary>Pages leave the cache that nobody needs, or that the disk is written below. Only of files of a disk: shared memory has entries that are no pages.</summary>
 internal abstract partial class AddressSpace
 {
     /// <summary>Drops clean pages that nobody maps or holds, from <paramref name="first"/> to <paramref name="last"/>. Linux: <c>invalidate_mapping_pages</c>.</summary>

@@ -80,7 +80,7 @@ internal abstract partial class AddressSpace
 
     /// <summary>Starts reading what of a range is missing. A failure is told when the page is asked for by itself.</summary>
     /// <param name="mark">The page whose use asks for the next window.</param>
-    /// <remarks>Linux: <c>page_cache_ra_unbounded</c>. Readahead gives way: it ends where there is no frame or no free transfer.</remarks>
+    /// <remarks>Linux: <c>page_cache_ra_unbounded</c>. Readahead gives way: it ends where there is no free transfer, or no frame without somebody's death.</remarks>
     private void ReadPages(ulong first, ulong count, ulong mark)
     {
         ulong pages = SizePages;
@@ -102,7 +102,7 @@ internal abstract partial class AddressSpace
             }
 
             if (error == Errno.None)
-                error = InsertPage(index, out page);
+                error = InsertPage(index, out page, AllocationFlags.MayFail);
             if (error == Errno.None)
             {
                 if (index == mark)

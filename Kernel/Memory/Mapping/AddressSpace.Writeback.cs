@@ -116,7 +116,7 @@ internal abstract partial class AddressSpace
 
     /// <summary>
     /// Holds a task back that makes pages dirty faster than the disk takes them: it writes some of this file, or waits for others. Holds no page's
-    /// lock. Linux: <c>balance_dirty_pages</c>.
+    /// lock. Who is killed goes on at once: it will make nothing dirty any more. Linux: <c>balance_dirty_pages</c>.
     /// </summary>
     public void BalanceDirty()
     {
@@ -131,7 +131,7 @@ internal abstract partial class AddressSpace
                 continue;
             PerCpu.Current.State = ThreadState.Uninterruptible;
             PerCpu.Scheduler.ScheduleTimeout(Time.MonotonicNanoseconds + Pause);
-            if (_cache.Flusher is null)
+            if (_cache.Flusher is null || PerCpu.Current.FatalSignalPending)
                 return;
             _cache.WakeFlusher();
         }
