@@ -142,7 +142,7 @@ internal sealed partial class MmStruct
                 }
             }
 
-            FaultFlags flags = FaultFlags.Remote | FaultFlags.Uncounted | (write ? FaultFlags.Write : FaultFlags.None) | (mayWait ? FaultFlags.AllowRetry : FaultFlags.None);
+            FaultFlags flags = FaultFlags.Remote | (write ? FaultFlags.Write : FaultFlags.None) | (mayWait ? FaultFlags.AllowRetry : FaultFlags.None);
             PageFaultResult result = HandleMmFault(area, address, flags);
             released = result == PageFaultResult.Retry;
             if (result != PageFaultResult.Handled)

@@ -50,7 +50,7 @@ internal sealed partial class MmStruct
     {
         if (write ? (area.Flags & VmFlags.Write) == 0 : (area.Flags & VmFlags.AccessMask) == 0)
             return Errno.EFAULT;
-        FaultFlags flags = FaultFlags.Uncounted | FaultFlags.AllowRetry | (write ? FaultFlags.Write : FaultFlags.None);
+        FaultFlags flags = FaultFlags.AllowRetry | (write ? FaultFlags.Write : FaultFlags.None);
         for (; at < end; at += PageSize.Bytes)
         {
             Pte entry = ReadPte(at);

@@ -21,6 +21,7 @@ internal static unsafe class Program
         new("Pss is divided among those who map", &Proportional),
         new("The first write after fork costs one minor fault a page", &FaultsCounted),
         new("Reading after fork costs no fault", &ReadsFree),
+        new("Bringing pages in by mlock costs one fault a page too", &PopulatingCounted),
         new("A child's faults are its own, a parent gets them when it waits", &ChildrensFaults),
         new("The areas of a child look like its parent's", &AreasCopied),
         new("Advice is inherited, locks are not", &AdviceInherited),
@@ -266,6 +267,17 @@ internal static unsafe class Program
         }
         Equal(0, Child.Status(pid));
         Drop(a, 32);
+    }
+
+    private static void PopulatingCounted()
+    {
+        nint a = Small(50);
+        Proc.MinorFaults();
+        long before = Proc.MinorFaults();
+        Equal(0, Mlock(a, 50 * Page));
+        Equal(50, Proc.MinorFaults() - before);
+        Munlock(a, 50 * Page);
+        Drop(a, 50);
     }
 
     private static void ChildrensFaults()
