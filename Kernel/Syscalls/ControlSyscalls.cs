@@ -61,7 +61,7 @@ internal static unsafe class ControlSyscalls
     private const int SetParentDeathSignal = 1, GetParentDeathSignal = 2, GetDumpable = 3, SetDumpable = 4, GetUnaligned = 5, GetKeepCaps = 7,
         SetKeepCaps = 8, GetTiming = 13, SetTiming = 14, SetName = 15, GetName = 16, GetEndian = 19, GetSeccomp = 21, SetSeccomp = 22,
         ReadBounding = 23, DropBounding = 24, GetTsc = 25, SetTsc = 26, GetSecureBits = 27, SetSecureBits = 28, SetTimerSlack = 29,
-        GetTimerSlack = 30, SetMm = 35, SetChildSubreaper = 36, GetChildSubreaper = 37, SetNoNewPrivileges = 38, GetNoNewPrivileges = 39,
+        GetTimerSlack = 30, DisableCounters = 31, EnableCounters = 32, GetMachineCheckPolicy = 34, SetMm = 35, SetChildSubreaper = 36, GetChildSubreaper = 37, SetNoNewPrivileges = 38, GetNoNewPrivileges = 39,
         GetTidAddress = 40, SetThpDisable = 41, GetThpDisable = 42, MpxEnable = 43, MpxDisable = 44, CapAmbient = 47, GetSpeculation = 52,
         SetSpeculation = 53, SetVma = 0x53564d41;
 
@@ -162,6 +162,10 @@ internal static unsafe class ControlSyscalls
             case DropBounding:
             case CapAmbient:
                 return CapabilityOption(c, a.Int0, arg2, arg3, arg4, arg5);
+            case EnableCounters or DisableCounters:
+                return 0;                                       // of performance: a task has none, so all of them are off and on
+            case GetMachineCheckPolicy:
+                return (arg2 | arg3 | arg4 | arg5) != 0 ? Errno.EINVAL : 2;         // PR_MCE_KILL_DEFAULT
             case SetVma:
                 return Errno.EINVAL;                            // as without CONFIG_ANON_VMA_NAME
             default:

@@ -59,8 +59,7 @@ internal sealed class ShmemFiles
         var path = new PathRef(mount, entry);
         const OpenFlags flags = OpenFlags.ReadWrite | OpenFlags.LargeFile;
         OpenFile? file = superblock.IsHuge ? HugeFile.Allocate(superblock.Caches, path, flags) : TmpfsFile.Allocate(superblock.Caches, path, flags);
-        if (file is not null && inode.GetWriteAccess() == Errno.None)
-            file.CountAsWriter();
+        // Not counted as opened for writing: it can be run while its descriptor is there, as on Linux (alloc_file).
         entry.Put();
         return file is null ? Errno.ENOMEM : file;
     }

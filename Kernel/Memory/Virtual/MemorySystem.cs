@@ -95,6 +95,7 @@ internal sealed partial class MemorySystem
     public int RandomizeVaSpace = 2;
 
     /// <summary>Kilobytes kept for root and for a user to recover with, in mode <see cref="OvercommitPolicy.Never"/>.</summary>
+    /// <remarks>A thirty-second of what is free at boot, up to 8 and 128 MiB. Linux: <c>init_admin_reserve</c>, <c>init_user_reserve</c>.</remarks>
     public ulong AdminReserveKilobytes = 8192;
     public ulong UserReserveKilobytes = 131_072;
 
@@ -134,6 +135,9 @@ internal sealed partial class MemorySystem
         UserfaultEvents = new ObjectCache<Faults.UserfaultEvent>(physical, "userfaultfd_event"u8);
         if (Frames.Allocate(0, AllocationFlags.Zeroed, out ZeroPage) != Errno.None)
             Panic.Now("no frame for the zero page"u8);
+        ulong spare = Frames.FreeFrames.Bytes / 1024 / 32;
+        AdminReserveKilobytes = System.Math.Min(spare, AdminReserveKilobytes);
+        UserReserveKilobytes = System.Math.Min(spare, UserReserveKilobytes);
         InitMm = MmStruct.CreateInitMm(this, kernelRoot);
         FoundHuge = new uint[(int)(Frames.EndFrame.Value >> FrameAllocator.HugeOrder) + 1];
     }

@@ -39,6 +39,7 @@ internal static unsafe class Program
         new("maps shows a segment by its key", &ShmMaps),
         new("memfd refuses unknown flags and long names", &MemFdRefuses),
         new("memfd begins empty and grows", &MemFdGrows),
+        new("memfd: a program is run from it while it is open for writing", &MemFdRuns),
         new("memfd appears in maps by its name", &MemFdName),
         new("Two mappings and a descriptor see the same bytes", &MemFdSame),
         new("A memfd without ALLOW_SEALING has the seal SEAL", &SealDefault),
@@ -324,6 +325,43 @@ internal static unsafe class Program
         name[249] = 0;
         int file = MemFd(name, 0);
         Check(file >= 0);
+        Close(file);
+    }
+
+    private static void MemFdRuns()
+    {
+        // The smallest program: exit(42), mapped at 4 MiB with its ELF header.
+        ReadOnlySpan<byte> code = [0xb8, 60, 0, 0, 0, 0xbf, 42, 0, 0, 0, 0x0f, 0x05];
+        byte* image = stackalloc byte[132];
+        new Span<byte>(image, 132).Clear();
+        *(uint*)image = 0x464c457f;
+        *(uint*)(image + 4) = 0x00010102;
+        *(uint*)(image + 16) = 2 | 62 << 16;            // ET_EXEC, x86-64
+        *(uint*)(image + 20) = 1;
+        *(ulong*)(image + 24) = 0x400000 + 120;
+        *(ulong*)(image + 32) = 64;
+        *(uint*)(image + 52) = 64 | 56 << 16;
+        *(uint*)(image + 56) = 1 | 64 << 16;
+        *(uint*)(image + 64) = 1;                       // PT_LOAD, readable and executable
+        *(uint*)(image + 68) = 5;
+        *(ulong*)(image + 80) = 0x400000;
+        *(ulong*)(image + 88) = 0x400000;
+        *(ulong*)(image + 96) = 132;
+        *(ulong*)(image + 104) = 132;
+        *(ulong*)(image + 112) = Page;
+        code.CopyTo(new Span<byte>(image + 120, 12));
+        int file = MemFd("program"u8, 0);
+        Equal(132, Linux.Write(file, image, 132));
+        int pid = Linux.Fork();
+        if (pid == 0)
+        {
+            byte nothing = 0;
+            nint* words = stackalloc nint[2];
+            words[1] = 0;
+            words[0] = (nint)(&nothing);
+            Exit((int)-Syscall.Call(322, file, (nint)(&nothing), (nint)words, (nint)(words + 1), 0x1000));
+        }
+        Equal(42, Child.Status(pid));
         Close(file);
     }
 
