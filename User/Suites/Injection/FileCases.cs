@@ -408,8 +408,11 @@ internal static unsafe class FileCases
             return result;
         }
 
+        // Transfers that were begun ahead are waited for: a page that is being read cannot be dropped.
+        static void After(nint result) => PositionedRead(s_file, Data, 16 * Page, 0);
+
         Syscall.Call(74, s_file);
-        Walk(&Act, &Undo.Nothing, s_may);
+        Walk(&Act, &After, s_may);
     }
 
     /// <summary>A file's pages are mapped shared, written through the mapping, and written back.</summary>

@@ -245,6 +245,117 @@ internal static unsafe class MoreMemoryCases
         Walk(&Act, &After, May.TooManyFiles | May.Again);
     }
 
+    /// <summary>Begins to watch the first pages of <see cref="Far"/>; the descriptor is the first word of <see cref="Data"/>.</summary>
+    private static nint Watch(ulong features, ulong mode)
+    {
+        nint file = UserFaultFd(1);
+        *(int*)Data = (int)file;
+        if (file < 0)
+            return file;
+        ulong* words = (ulong*)(Data + 256);
+        words[0] = 0xAA;
+        words[1] = features;
+        words[2] = 0;
+        nint error = Ask(file, 0xC018AA3F, words);
+        if (error != 0)
+            return error;
+        Fill(words, mode);
+        return Ask(file, 0xC020AA00, words);
+    }
+
+    /// <summary>Another thread touches a page; we read of it, and give it one. When we cannot, the descriptor is closed and the thread goes on.</summary>
+    public static void AnsweredFault()
+    {
+        static void Touch()
+        {
+            *(byte*)Far = 1;
+            ProcessCases.EndThread();
+        }
+
+        static nint Act()
+        {
+            s_thread = 0;
+            *(int*)Data = -1;
+            nint at = Mmap(Far, Pages * Page, Protection.ReadWrite, Map.PrivateAnonymous | Map.FixedNoReplace);
+            nint error = IsError(at) ? at : Watch(0, 1);
+            if (error < 0)
+                return error;
+            nint file = *(int*)Data;
+            *(int*)(Data + 8) = 1;
+            s_thread = ProcessCases.StartOnStack(ProcessCases.ThreadFlags, &Touch);
+            *(int*)Data = (int)file;                         // the thread's number was written there
+            if (s_thread < 0)
+                return s_thread;
+            error = Read((int)file, Data + 512, 32);
+            if (error < 0)
+                return error;
+            ulong* copy = (ulong*)(Data + 768);
+            copy[0] = (ulong)Far;
+            copy[1] = (ulong)(Data + 8 * Page);
+            copy[2] = Page;
+            copy[3] = copy[4] = 0;
+            return Ask(file, 0xC028AA03, copy);
+        }
+
+        static void After(nint result)
+        {
+            if (*(int*)Data >= 0)
+                Close(*(int*)Data);
+            ProcessCases.AwaitThread(s_thread);
+            UnmapFar(0);
+        }
+
+        ProcessCases.Stack();
+        Walk(&Act, &After, May.TooManyFiles | May.Again);
+    }
+
+    private static nint s_thread;
+
+    /// <summary>Answers for shared memory: a page that the file lacks is copied in, one that it has is mapped.</summary>
+    public static void AnswersForSharedMemory()
+    {
+        static nint Act()
+        {
+            *(int*)Data = *(int*)(Data + 16) = -1;
+            int memory = MemFd("answered"u8, 0);
+            *(int*)(Data + 16) = memory;
+            if (memory < 0)
+                return memory;
+            nint error = Truncate(memory, Pages * Page);
+            if (error == 0)
+                error = PositionedWrite(memory, Data, Page, Page);
+            if (error < 0)
+                return error;
+            nint at = Mmap(Far, Pages * Page, Protection.ReadWrite, Map.Shared | Map.FixedNoReplace, memory);
+            error = IsError(at) ? at : Watch(1 << 5 | 1 << 10, 1 | 4);
+            if (error < 0)
+                return error;
+            ulong* words = (ulong*)(Data + 768);
+            words[0] = (ulong)Far;
+            words[1] = (ulong)(Data + 8 * Page);
+            words[2] = Page;
+            words[3] = words[4] = 0;
+            error = Ask(*(int*)Data, 0xC028AA03, words);
+            if (error != 0)
+                return error;
+            words[0] = (ulong)Far + Page;
+            words[1] = Page;
+            words[2] = words[3] = 0;
+            return Ask(*(int*)Data, 0xC020AA07, words);
+        }
+
+        static void After(nint result)
+        {
+            if (*(int*)Data >= 0)
+                Close(*(int*)Data);
+            if (*(int*)(Data + 16) >= 0)
+                Close(*(int*)(Data + 16));
+            UnmapFar(0);
+        }
+
+        Walk(&Act, &After, May.TooManyFiles | May.NoSpace | May.Fault);
+    }
+
     private static nint Ask(nint file, uint command, ulong* words) => Syscall.Call(16, file, (nint)command, (nint)words);
 
     private static void Fill(ulong* words, ulong mode)

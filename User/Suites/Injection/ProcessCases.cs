@@ -10,7 +10,7 @@ internal static unsafe class ProcessCases
     private const int CloneCall = 56, Clone3Call = 435, ExitThread = 60, Futex = 202, FutexWake = 1, FutexWait = 0;
     private const int Vm = 0x100, Fs = 0x200, Files = 0x400, SigHand = 0x800, PidFd = 0x1000, VforkFlag = 0x4000, ThreadFlag = 0x10000,
         SysVSem = 0x40000, ParentSetTid = 0x100000, ChildClearTid = 0x200000, ChildSetTid = 0x1000000;
-    private const int ThreadFlags = Vm | Fs | Files | SigHand | ThreadFlag | SysVSem | ParentSetTid | ChildClearTid;
+    internal const int ThreadFlags = Vm | Fs | Files | SigHand | ThreadFlag | SysVSem | ParentSetTid | ChildClearTid;
     private const int StackBytes = 16 * Page;
 
     private static nint s_stack;
@@ -117,27 +117,27 @@ internal static unsafe class ProcessCases
             return StartOnStack(ThreadFlags, &EndThread);
         }
 
-        static void After(nint thread)
-        {
-            // The kernel clears the word and wakes us when the thread has gone.
-            while (thread > 0 && System.Threading.Volatile.Read(ref *(int*)(Data + 8)) != 0)
-                Yield();
-            for (int i = 0; thread > 0 && i < 4; i++)
-                Yield();
-        }
-
         Stack();
-        Walk(&Act, &After);
+        Walk(&Act, &AwaitThread);
     }
 
-    private static void Stack()
+    /// <summary>The kernel clears the word and wakes us when the thread has gone.</summary>
+    internal static void AwaitThread(nint thread)
+    {
+        while (thread > 0 && System.Threading.Volatile.Read(ref *(int*)(Data + 8)) != 0)
+            Yield();
+        for (int i = 0; thread > 0 && i < 4; i++)
+            Yield();
+    }
+
+    internal static void Stack()
     {
         if (s_stack == 0)
             s_stack = Mmap(0, StackBytes, Protection.ReadWrite, Map.PrivateAnonymous | Map.Populate);
     }
 
     /// <summary>The new task begins by returning from the system call on its own stack: there lies the address of its first function.</summary>
-    private static nint StartOnStack(int flags, delegate*<void> first)
+    internal static nint StartOnStack(int flags, delegate*<void> first)
     {
         nint* top = (nint*)(s_stack + StackBytes - 64);
         top[0] = (nint)first;
@@ -146,7 +146,7 @@ internal static unsafe class ProcessCases
 
     private static void EndProcess() => Exit(0);
 
-    private static void EndThread() => Syscall.Call(ExitThread, 0);
+    internal static void EndThread() => Syscall.Call(ExitThread, 0);
 
     public static void QueuedSignal()
     {

@@ -68,6 +68,8 @@ internal static unsafe class Program
             new("memfd_create and its file", &MemoryCases.MemoryFile),
             new("userfaultfd", &MemoryCases.Userfault),
             new("Answers to faults", &MoreMemoryCases.Answers),
+            new("A fault that another thread answers", &MoreMemoryCases.AnsweredFault),
+            new("Answers to faults of shared memory", &MoreMemoryCases.AnswersForSharedMemory),
             new("Shared memory out to swap and in again", &MoreMemoryCases.SharedInSwap),
             new("mremap that copies a shared mapping, remap_file_pages, msync", &MoreMemoryCases.SharedTwice),
             new("mlock2", &MoreMemoryCases.LockedOnFault),
