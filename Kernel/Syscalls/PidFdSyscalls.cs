@@ -15,6 +15,7 @@ internal static unsafe class PidFdSyscalls
         table.Add(424, "pidfd_send_signal"u8, &SendSignal);
         table.Add(434, "pidfd_open"u8, &Open);
         table.Add(438, "pidfd_getfd"u8, &GetFd);
+        UnshareSyscall.Register(ref table);
     }
 
     /// <summary>man 2 pidfd_open.</summary>

@@ -20,6 +20,7 @@ internal static unsafe class TimeSyscalls
         table.Add(229, "clock_getres"u8, &ClockGetResolution);
         table.Add(230, "clock_nanosleep"u8, &ClockNanoSleep);
         TimerSyscalls.Register(ref table);
+        ClockAdjustmentSyscalls.Register(ref table);
         TimerFdSyscalls.Register(ref table);
     }
 

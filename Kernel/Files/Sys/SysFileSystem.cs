@@ -15,6 +15,7 @@ internal sealed class SysFileSystem : ProcFileSystem
         Root.Add(this, kernel);
         MemoryDirectory = new ProcDirectory("mm"u8);
         kernel.Add(this, MemoryDirectory);
+        MachineTopology.Add(this);
     }
 
     /// <inheritdoc/>

@@ -21,7 +21,10 @@ internal static unsafe class Program
         new("sched_child_runs_first keeps any int", &ChildRunsFirst),
         new("process_madvise advises by pidfd what cannot change contents", &AdviseByDescriptor),
         new("process_madvise goes on to the first range that refuses", &AdvisePartly),
-        new("An open /proc/PID is as good as a pidfd for signals", &SignalByDirectory));
+        new("An open /proc/PID is as good as a pidfd for signals", &SignalByDirectory),
+        new("unshare gives a thread its own descriptors and folder, and refuses what cannot be taken apart", &Unshare),
+        new("adjtimex tells of a clock that nobody has set right yet", &ClockState),
+        new("/sys tells of processor 0 and node 0", &Topology));
 
     private static nint New(int pages)
     {
@@ -277,6 +280,52 @@ internal static unsafe class Program
         Equal(Errno.Invalid, AdviseOf(self, three, 1, Advice.Cold));
         Close(self);
         Munmap(a, 4 * Page);
+    }
+
+    private static void Unshare()
+    {
+        const int Vm = 0x100, Fs = 0x200, Files = 0x400, Handlers = 0x800, Vfork = 0x4000, Parent = 0x8000, Thread = 0x10000, Semaphores = 0x40000;
+        Equal(0, Syscall.Call(272, 0));
+        Equal(0, Syscall.Call(272, Files | Fs | Semaphores));
+        Equal(0, Syscall.Call(272, Thread | Vm | Handlers));
+        Equal(Errno.Invalid, Syscall.Call(272, 1));
+        Equal(Errno.Invalid, Syscall.Call(272, Parent));
+        Equal(Errno.Invalid, Syscall.Call(272, Vfork));
+        // A child that shares descriptors closes one of its own copies: ours stays open.
+        int file = MemFd("shared"u8, 0);
+        int pid = (int)Syscall.Call(56, Files | Signal.Child, 0, 0, 0, 0);
+        if (pid == 0)
+        {
+            bool alone = Syscall.Call(272, Files) == 0;
+            Exit(alone && Close(file) == 0 ? 0 : 1);
+        }
+        Equal(0, Child.Status(pid));
+        Equal(0, Close(file));
+    }
+
+    private static void ClockState()
+    {
+        long* timex = stackalloc long[26];
+        new Span<long>(timex, 26).Clear();
+        nint state = Syscall.Call(159, (nint)timex);
+        Check(state is >= 0 and <= 5);
+        Equal(state, Syscall.Call(305, 0, (nint)timex));
+        Check(timex[11] is >= 9_000 and <= 11_000);                 // microseconds a tick
+        Equal(Errno.BadAddress, Syscall.Call(159, 8));
+        Equal(-95, Syscall.Call(305, 1, (nint)timex));
+        timex[0] = 0x8000;
+        Equal(Errno.Invalid, Syscall.Call(159, (nint)timex));
+    }
+
+    private static void Topology()
+    {
+        Check(Proc.ReadAll("/sys/devices/system/cpu/online"u8).StartsWith("0"u8));
+        Check(Proc.ReadAll("/sys/devices/system/cpu/possible"u8).StartsWith("0"u8));
+        Check(Proc.ReadAll("/sys/devices/system/cpu/cpu0/topology/core_id"u8).SequenceEqual("0\n"u8));
+        if (Proc.ReadAll("/sys/devices/system/node/online"u8).IsEmpty)
+            Skip("this system knows no nodes");
+        else
+            Check(Proc.ReadAll("/sys/devices/system/node/node0/cpulist"u8).StartsWith("0"u8));
     }
 
     private static void SignalByDirectory()
