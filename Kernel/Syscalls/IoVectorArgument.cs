@@ -28,7 +28,7 @@ internal ref struct IoVectorArgument
 
     private IoVectorArgument(KernelArrays arrays) => this.arrays = arrays;
 
-    /// <summary>Copies the list. <see cref="Dispose"/> must follow in any case.</summary>
+    /// <summary>Copies the list. <see cref="Dispose"/> must follow a success, and may follow an error.</summary>
     /// <returns>EINVAL for too many, EFAULT, ENOMEM.</returns>
     public static unsafe Errno Get(Vfs vfs, VirtAddr address, ulong count, out IoVectorArgument argument)
     {
@@ -46,8 +46,10 @@ internal ref struct IoVectorArgument
         for (int i = 0; i < vectors.Length; i++)
         {
             Errno error = UserCopy.Get(address + (ulong)(i * sizeof(IoVec)), out vectors[i]);
-            if (error != Errno.None)
-                return error;
+            if (error == Errno.None)
+                continue;
+            argument.Dispose();
+            return error;
         }
         return Errno.None;
     }
