@@ -361,13 +361,14 @@ internal unsafe struct Values
         return buffer;
     }
 
-    /// <summary>A handler that returns, the default, or ignoring. One that is nowhere ends the task, which is seldom of use.</summary>
+    /// <summary>A handler that returns, the default, or ignoring. One that is nowhere ends the task, which is seldom of use; on an alternate stack
+    /// (memory that other calls write to) a handler's frame would not survive.</summary>
     private byte* Handler()
     {
         byte* buffer = Buffer();
         nint* words = (nint*)buffer;
         words[0] = _random.OneIn(20) ? (nint)Stored(Word()) : _random.OneIn(2) ? Task.Handler : _random.Below(2);
-        words[1] = 0x0400_0000 | (_random.OneIn(2) ? (nint)(_random.Next() & 0xd800_0007) : 0);
+        words[1] = 0x0400_0000 | (_random.OneIn(2) ? (nint)(_random.Next() & 0xd000_0007) : 0);
         words[2] = Syscall.SignalRestorer();
         words[3] = (nint)(_random.Next() >> 3);
         return buffer;

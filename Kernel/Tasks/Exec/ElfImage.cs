@@ -47,8 +47,9 @@ internal ref struct ElfImage
     public Errno Map(in ElfFile elf, OpenFile file, VirtAddr place, bool isInterpreter)
     {
         ulong total = elf.TotalMappingBytes();
-        if (total == 0)
-            return isInterpreter ? Errno.EINVAL : Errno.ENOEXEC;
+        // A program with addresses of its own may have no segment: its first instruction then is a fault.
+        if (total == 0 && (isInterpreter || elf.Header.Type == ElfHeader.TypeShared))
+            return Errno.EINVAL;
         _mm.MmapLock.WriteLock();
         Errno error = Errno.None;
         foreach (ref readonly ElfProgramHeader header in new ReadOnlySpan<ElfProgramHeader>(elf.ProgramHeaders))
@@ -84,18 +85,21 @@ internal ref struct ElfImage
         }
         else
         {
-            reserve = total;
             if (elf.Header.Type == ElfHeader.TypeExecutable)
             {
-                flags |= MapFlags.FixedNoReplace;
+                // An interpreter goes over the program when it asks for its place.
+                flags |= isInterpreter ? MapFlags.Fixed : MapFlags.FixedNoReplace;
+                reserve = isInterpreter ? total : 0;
             }
             else if (!place.IsZero)
             {
+                reserve = total;
                 flags |= MapFlags.FixedNoReplace;
                 address = new VirtAddr(place.Value & ~PageSize.Mask);
             }
             else
             {
+                reserve = total;
                 address = default;
             }
         }
@@ -131,14 +135,15 @@ internal ref struct ElfImage
         return Errno.None;
     }
 
-    /// <summary>Maps the file's pages. The first segment reserves room for all, so that the others find their places free.</summary>
+    /// <summary>Maps the file's pages. The first segment of a file that can go anywhere reserves room for all, so that the others find their places free.</summary>
     private readonly Errno MapFilePart(
         in ElfProgramHeader header, OpenFile file, ulong offsetInPage, MapFlags flags, ulong fileLength, ulong reserve, VirtAddr address, out VirtAddr at)
     {
         at = default;
         ulong length = reserve != 0 ? Math.Max(reserve, fileLength) : fileLength;
         ulong offset = header.Offset - offsetInPage;
-        if ((offset & PageSize.Mask) != 0)
+        // What can never fit is no want of memory.
+        if ((offset & PageSize.Mask) != 0 || length > UserSpace.Limit || address.Value > UserSpace.Limit - length)
             return Errno.EINVAL;
         var request = new MmapRequest
         {

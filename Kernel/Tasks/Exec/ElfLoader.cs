@@ -55,6 +55,8 @@ internal static class ElfLoader
 
     private static Errno OpenNamed(Task task, in ElfProgramHeader header, byte[] path, scoped ref ExecPlan plan)
     {
+        if (header.Offset > long.MaxValue)
+            return Errno.EINVAL;
         Result<long> count = Vfs.KernelRead(task, plan.File!, (long)header.Offset, path);
         if (!count.IsOk)
             return count.Error;
@@ -64,6 +66,8 @@ internal static class ElfLoader
             return Errno.ENOEXEC;
         ReadOnlySpan<byte> name = path;
         name = name[..name.IndexOf((byte)0)];
+        if (name.IsEmpty)
+            return Errno.EACCES;                                // it names the current folder, which is no program
         if (!task.System.Vfs.OpenForExec(task, Vfs.AtWorkingDirectory, name, WalkFlags.FollowLast).TryGet(out OpenFile file, out Errno error))
             return error;
         plan.InterpreterFile = file;

@@ -17,7 +17,7 @@ internal static class ScriptHeader
 
     /// <summary>Splits the line.</summary>
     /// <param name="head">256 bytes, zeros after the end of a shorter file.</param>
-    /// <returns>ENOEXEC when there is no whole interpreter name.</returns>
+    /// <returns>ENOEXEC when there is no whole interpreter name, EACCES when it is empty.</returns>
     public static Errno Parse(ReadOnlySpan<byte> head, out ReadOnlySpan<byte> interpreter, out ReadOnlySpan<byte> argument)
     {
         interpreter = default;
@@ -38,6 +38,8 @@ internal static class ScriptHeader
                 return Errno.ENOEXEC;                   // only blanks
             if (EndOfWord(line, first) == line.Length)
                 return Errno.ENOEXEC;                   // the name may go on
+            if (first == nul)
+                return Errno.EACCES;                    // an empty name names the current folder, which is no program
             if (nul >= 0)
                 line = line[..nul];
         }
