@@ -30,22 +30,11 @@ internal static unsafe class Harness
         s_stuck = s_seen + Stage.MostTasks;
         s_stage->IsRoot = Syscall.Call(102) == 0 ? 1 : 0;
         Syscall.Call(157, Subreaper, 1);
-        KeepLockLists();
         int adjust = Linux.Open("/proc/self/oom_score_adj"u8, 1);
         byte* least = stackalloc byte[5] { (byte)'-', (byte)'1', (byte)'0', (byte)'0', (byte)'0' };
         Linux.Write(adjust, least, 5);
         Linux.Close(adjust);
         return s_stage;
-    }
-
-    /// <summary>The first lock on a file gives it a list for as long as it is known: files that outlive the tasks get theirs now.</summary>
-    private static void KeepLockLists()
-    {
-        foreach (int file in (ReadOnlySpan<int>)[Linux.Open("/proc/self/exe"u8, 0), (int)Syscall.Call(290, 0, 0)])
-        {
-            Syscall.Call(73, file, 1);
-            Linux.Close(file);
-        }
     }
 
     /// <summary>Runs one seed. True when nothing was wrong.</summary>
