@@ -156,10 +156,7 @@ internal struct ArrivedCargo
             return;
         if (!copy)
         {
-            Files = files;
-            FileCount = message.FileCount;
-            message.Files = null;
-            message.FileCount = 0;
+            Files = message.Unload(out FileCount);
             return;
         }
         OpenFile[]? made = io.Memory.Arrays.Allocate<OpenFile>(message.FileCount);

@@ -109,8 +109,8 @@ internal sealed partial class Socket
         }
         message.Sender = cargo.Credentials;
         message.From = Name?.Get();
-        message.Files = cargo.Files;
-        message.FileCount = cargo.FileCount;
+        if (cargo.Files is { } files)
+            message.Carry(files, cargo.FileCount);
         cargo.Files = null;
         cargo.FileCount = 0;
         return Errno.None;

@@ -12,6 +12,15 @@ internal sealed class SocketFile : OpenFile
     /// <summary>The socket; one of its references is this file's.</summary>
     public Socket Socket { get; private set; } = null!;
 
+    // Of FilesInFlight: references in messages, and the list of those who have any; references of freed messages, and the list of those.
+    internal int InFlight, Dropped;
+    internal SocketFile? NextInFlight, PreviousInFlight, NextDropped;
+
+    // Of FilesInFlight's search for garbage.
+    internal bool IsCandidate;
+    internal int Held;
+    internal SocketFile? NextFound;
+
     /// <summary>Makes a file for a socket, whose reference it takes over on success.</summary>
     public static Result<OpenFile> Create(IoSystem io, TaskFiles who, Socket socket, OpenFlags flags)
     {
@@ -71,6 +80,7 @@ internal sealed class SocketFile : OpenFile
     {
         Socket.Close();
         Socket.Put();
+        _io.Sockets.InFlight.Collect();
     }
 
     /// <inheritdoc/>

@@ -30,6 +30,25 @@ internal sealed class SocketMessage
 
     public int Length => End - Start;
 
+    /// <summary>Takes the files over from a message that is being made.</summary>
+    internal void Carry(OpenFile[] files, int count)
+    {
+        Files = files;
+        FileCount = count;
+        _table.InFlight.Add(files, count);
+    }
+
+    /// <summary>Gives the files, with their references, to a receiver.</summary>
+    internal OpenFile[] Unload(out int count)
+    {
+        OpenFile[] files = Files!;
+        count = FileCount;
+        _table.InFlight.Remove(files, count);
+        Files = null;
+        FileCount = 0;
+        return files;
+    }
+
     public ReadOnlySpan<byte> Unread => new(Data, Start, Length);
 
     /// <summary>Makes a message with room for <paramref name="bytes"/>; null without memory.</summary>
@@ -55,8 +74,8 @@ internal sealed class SocketMessage
     {
         if (Files is { } files)
         {
-            for (int i = 0; i < FileCount; i++)
-                files[i].Put();
+            Files = null;
+            _table.InFlight.Drop(files, FileCount);
             _arrays.Free(files);
         }
         From?.Put();

@@ -31,6 +31,9 @@ internal sealed class SocketTable(IoSystem io)
 
     internal ObjectCache<SocketMessage> Messages { get; } = new(io.Memory, "skbuff_head"u8);
 
+    /// <summary>Sockets in messages.</summary>
+    internal FilesInFlight InFlight { get; } = new();
+
     /// <summary>The socket with this abstract name, or null. Takes no reference.</summary>
     public Socket? FindAbstract(ReadOnlySpan<byte> name)
     {
