@@ -76,7 +76,14 @@ internal static class Calls
         61 wait4 P b [1,2,8,0x20000000,0x40000000,0x80000000] b
         62 kill P S
         63 uname b
+        64 semget {0,1,0x1234} {0,1,3,250} [0x200,0x400,0x180]
+        65 semop i b {0,1,3,500,501}
+        66 semctl i {0,1,2} {0,1,2,3,11,12,13,14,15,16,17,18,19,20} b
         67 shmdt a
+        68 msgget {0,1,0x1234} [0x200,0x400,0x180]
+        69 msgsnd i b {0,1,100,8192} [0x800]
+        70 msgrcv i b {0,1,100,8192} {0,1,-5} [0x800,0x1000,0x2000,0x4000]
+        71 msgctl i {0,1,2,3,11,12,13} b
         72 fcntl f {0,1,2,3,4,5,6,7,8,9,10,11,15,16,36,37,38,1024,1025,1026,1029,1030,1031,1032,1033,1034,1035,1036} b
         73 flock f {1,2,4,5,6,8,9}
         74 fsync f
@@ -178,6 +185,7 @@ internal static class Calls
         217 getdents64 d b l
         218 set_tid_address w
         219 restart_syscall
+        220 semtimedop i b {0,1,3} t
         221 fadvise64 f o l {0,1,2,3,4,5,6}
         222 timer_create {0,1,2,3,4,7,9,-1} b b
         223 timer_settime {0,1,2} {0,1} t b

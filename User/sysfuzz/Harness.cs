@@ -196,9 +196,15 @@ internal static unsafe class Harness
             Linux.RemoveDirectory(Paths.Folder);
         }
         byte* status = stackalloc byte[128];
-        for (int last = (int)Syscall.Call(31, 0, 14, (nint)status); last >= 0; last--)      // SHM_INFO, SHM_STAT
+        for (int last = (int)Syscall.Call(31, 0, 14, (nint)status); last >= 0; last--)          // SHM_INFO, SHM_STAT, IPC_RMID
             if (Syscall.Call(31, last, 13, (nint)status) is >= 0 and nint id)
                 Syscall.Call(31, id, 0, 0);
+        for (int last = (int)Syscall.Call(66, 0, 0, 19, (nint)status); last >= 0; last--)       // SEM_INFO, SEM_STAT
+            if (Syscall.Call(66, last, 0, 18, (nint)status) is >= 0 and nint id)
+                Syscall.Call(66, id, 0, 0, 0);
+        for (int last = (int)Syscall.Call(71, 0, 12, (nint)status); last >= 0; last--)          // MSG_INFO, MSG_STAT
+            if (Syscall.Call(71, last, 11, (nint)status) is >= 0 and nint id)
+                Syscall.Call(71, id, 0, 0);
         return true;
     }
 
