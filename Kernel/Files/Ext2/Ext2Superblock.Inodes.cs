@@ -81,13 +81,19 @@ internal sealed partial class Ext2Superblock
             if (number.TryGet(out uint value, out error))
             {
                 // An old inode of this number may still be on its way out.
-                while (FindInMemory(value) is not null)
+                Ext2Inode? old;
+                while ((old = FindInMemory(value)) is { IsEvicting: true })
                     WaitForEviction(value);
-                inode.Prepare(this, value, mapping);
-                AddToMemory(inode);
-                inode.Fill(mode, uid, gid, ++generation);
-                TouchInodeBitmap(inode);
-                return inode;
+                if (old is null)
+                {
+                    inode.Prepare(this, value, mapping);
+                    AddToMemory(inode);
+                    inode.Fill(mode, uid, gid, ++generation);
+                    TouchInodeBitmap(inode);
+                    return inode;
+                }
+                // A damaged bitmap called a number free that is in use. It is marked now, and stays so.
+                error = Errno.EIO;
             }
         }
         if (inode is not null)
