@@ -212,14 +212,19 @@ internal static class Explanation
                 w.Text(": a swap entry\n"u8);
                 return entry;
             }
-            w.Text(level == 1 ? " -> frame 0x"u8 : " -> table in frame 0x"u8);
-            w.Hex(entry.Pfn.Value);
+            // Of user space only 2 MiB pages stand above the last level.
+            bool isLarge = level == 2 && (entry.Flags & PteFlags.Huge) != 0;
+            Pfn target = isLarge ? new Pmd(entry.Value).Pfn : entry.Pfn;
+            w.Text(isLarge ? " -> 2 MiB page from frame 0x"u8 : level == 1 ? " -> frame 0x"u8 : " -> table in frame 0x"u8);
+            w.Hex(target.Value);
             w.Byte((byte)':');
             EntryWords.Flags(ref w, entry);
             w.Byte((byte)'\n');
             if (level == 1)
                 return entry;
-            if (!entry.IsPresent || (level <= 3 && (entry.Flags & PteFlags.Huge) != 0))
+            if (isLarge)
+                return new Pmd(entry.Value).ToPte(Pte.IndexOf(address));
+            if (!entry.IsPresent)
                 return default;
             table = entry.Pfn;
         }
@@ -241,11 +246,11 @@ internal static class Explanation
             w.Text(": device memory, it has no descriptor\n"u8);
             return;
         }
-        ref PageFrame frame = ref mm.System.Frames[pfn];
+        ref PageFrame frame = ref mm.System.Frames[mm.System.Frames.HeadOf(pfn)];
         w.Text(": "u8);
         Count(ref w, frame.ReferenceCount, "reference"u8);
         w.Text(", mapped "u8);
-        Count(ref w, frame.MapCount, "time"u8);
+        Count(ref w, mm.System.Frames.MappingsOf(pfn), "time"u8);
         w.Text(frame.IsAnonymous ? ", anonymous"u8 : frame.Has(FrameFlags.SwapBacked) ? ", shared memory"u8 : ", page cache"u8);
         if (frame.Has(FrameFlags.UpToDate))
             w.Text(", up to date"u8);
@@ -253,6 +258,12 @@ internal static class Explanation
             w.Text(", dirty"u8);
         if (frame.Has(FrameFlags.Locked))
             w.Text(", locked"u8);
+        if (frame.Has(FrameFlags.HugePool))
+        {
+            w.Text(", of the pool of huge pages\n"u8);
+            return;
+        }
+
         w.Text(", page "u8);
         w.Decimal(frame.Index);
         w.Text(frame.IsAnonymous ? " of its anonymous memory\n"u8 : " of its file\n"u8);
@@ -321,7 +332,9 @@ internal static class Explanation
             w.Text("SIGBUS: beyond the end of the file"u8);
             return;
         }
-        if (!write)
+        if (area.Has(VmFlags.HugeTlb))
+            w.Text("HugetlbFault: a page of 2 MiB from the pool, or the file's, is mapped"u8);
+        else if (!write)
             w.Text("DoReadFault: the page is found in the page cache (or read) and mapped, its neighbours with it"u8);
         else if (area.Has(VmFlags.Shared))
             w.Text("DoSharedFault: the page is found in the page cache and mapped writable"u8);
