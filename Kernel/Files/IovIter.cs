@@ -195,6 +195,10 @@ internal ref struct IovIter
         return Errno.None;
     }
 
+    /// <summary>Can the next byte be had? Asked before anything is made ready for it. Linux: <c>fault_in_iov_iter_readable</c>.</summary>
+    public bool FaultInReadable()
+        => isKernel || !NextPiece() || UserCopy.Get(current, out byte _) == Errno.None;
+
     /// <summary>Passes over bytes without copying. Linux: <c>iov_iter_advance</c>.</summary>
     public void Advance(ulong bytes)
     {

@@ -15,7 +15,7 @@ internal static unsafe class Actor
 
     private static Stage* s_stage;
     private static nint s_stacks, s_borrowed;
-    private static int s_starting, s_value;
+    private static int s_value;
 
     public static void Prepare(Stage* stage)
     {
@@ -58,7 +58,6 @@ internal static unsafe class Actor
         int place = Stage.FreePlace(s_stage);
         if (place == 0)
             return 0;
-        s_starting = place;
         s_stage->IsThread[place] = 1;
         s_stage->Process[place] = s_stage->Process[self];
         s_stage->Turn[place] = 0;
@@ -98,7 +97,12 @@ internal static unsafe class Actor
 
     private static nint* StackTop(int place) => (nint*)(s_stacks + (place + 1) * StackBytes - 64);
 
-    private static void RunThread() => Run(s_starting);
+    /// <summary>A new thread knows its place by its stack: others may have been made before it comes to run.</summary>
+    private static void RunThread()
+    {
+        byte here;
+        Run((int)(((nint)(&here) - s_stacks) / StackBytes));
+    }
 
     private static void RunBorrower() => Linux.Exit(Faults.Store(s_borrowed, s_value) ? 0 : 1);
 

@@ -16,4 +16,8 @@ internal static class ProtectionKeys
         uint value = Cpu.ReadPkru();
         Cpu.WritePkru((value & ~(3u << (2 * key))) | (denied << (2 * key)));
     }
+
+    /// <summary>May the running thread access pages of <paramref name="key"/>? Linux: <c>__pkru_allows_pkey</c>.</summary>
+    public static bool Allows(int key, bool write)
+        => (Cpu.ReadPkru() >> (2 * key) & (write ? 3u : 1u)) == 0;
 }

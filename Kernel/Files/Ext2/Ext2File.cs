@@ -223,6 +223,11 @@ internal sealed partial class Ext2File : OpenFile
         {
             int offset = (int)((ulong)position & PageSize.Mask);
             int count = (int)Math.Min(PageSize.Bytes - (ulong)offset, from.Remaining);
+            if (!from.FaultInReadable())
+            {
+                error = Errno.EFAULT;
+                break;
+            }
             // A whole page that the disk has and memory has not: it need not be read to be written over.
             if (count == (int)PageSize.Bytes && (ulong)position + PageSize.Bytes <= inode.Size && !pages.IsResident((ulong)position >> PageSize.Shift)
                 && (!whole.IsNone || pages.Cache.Frames.Allocate(AllocationFlags.None, out whole) == Errno.None))

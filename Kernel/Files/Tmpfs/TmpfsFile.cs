@@ -163,6 +163,12 @@ internal sealed class TmpfsFile : OpenFile
                 error = Errno.EPERM;
                 break;
             }
+            // What cannot be read makes neither a page nor the file longer.
+            if (!from.FaultInReadable())
+            {
+                error = Errno.EFAULT;
+                break;
+            }
             if (!pages.FindOrCreatePage((ulong)position >> PageSize.Shift).TryGet(out Pfn page, out error))
                 break;
             error = from.CopyFromIter(DirectMap.Page(page).Slice(offset, count), out int copied);

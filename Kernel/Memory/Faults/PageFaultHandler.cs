@@ -18,6 +18,7 @@ namespace NanoVm.Memory.Faults;
 ///     area above the address?  no ───────────────────────── SIGSEGV MAPERR
 ///     starts above it?  yes ── no stack ─────────────────── SIGSEGV MAPERR
 ///                        └── stack cannot grow ──────────── SIGSEGV MAPERR
+///     its key forbids the access? ───────────────────────── SIGSEGV PKUERR
 ///     area forbids the access? ──────────────────────────── SIGSEGV ACCERR
 ///     HandleMmFault ─────────────────────────────────────── handled, SIGBUS, out of memory
 ///   For an access from the kernel (a system call's buffer) each SIGSEGV and SIGBUS is: recovery table, so EFAULT.
@@ -72,6 +73,10 @@ internal static class PageFaultHandler
                 return PageFaultResult.SegvMaperr;
         }
 
+        // The key is looked at before the rights, and here, or a page would be brought in only to be refused by the processor.
+        if (ProtectionKeys.Available && (code & PageFaultCode.InstructionFetch) == 0
+            && !ProtectionKeys.Allows(area.Flags.ProtectionKey(), (code & PageFaultCode.Write) != 0))
+            return PageFaultResult.SegvPkuerr;
         if (IsForbidden(area, code))
             return PageFaultResult.SegvAccerr;
 

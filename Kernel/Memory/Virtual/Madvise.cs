@@ -56,9 +56,6 @@ internal sealed partial class MmStruct
         if (end == start)
             return Errno.None;
 
-        if (advice is MemoryAdvice.PopulateRead or MemoryAdvice.PopulateWrite)
-            return PopulateAdvised(new PageRange(start, end), advice == MemoryAdvice.PopulateWrite);
-
         bool changesFlags = ChangesFlags(advice);
         if (changesFlags)
         {
@@ -89,7 +86,7 @@ internal sealed partial class MmStruct
 
     private static bool ChangesFlags(MemoryAdvice advice)
         => advice is not (MemoryAdvice.Remove or MemoryAdvice.WillNeed or MemoryAdvice.DontNeed or MemoryAdvice.DontNeedLocked
-            or MemoryAdvice.Cold or MemoryAdvice.PageOut or MemoryAdvice.Free);
+            or MemoryAdvice.Cold or MemoryAdvice.PageOut or MemoryAdvice.Free or MemoryAdvice.PopulateRead or MemoryAdvice.PopulateWrite);
 
     private Errno AdviseAreas(VirtAddr start, VirtAddr end, MemoryAdvice advice, bool changesFlags)
     {
@@ -119,7 +116,7 @@ internal sealed partial class MmStruct
             {
                 error = AdvisePages(ref area, ref part, advice);
                 // These let the lock go meanwhile: the area may not be there any more.
-                previous = advice is MemoryAdvice.Remove or MemoryAdvice.WillNeed ? null : area;
+                previous = advice is MemoryAdvice.Remove or MemoryAdvice.WillNeed or MemoryAdvice.PopulateRead or MemoryAdvice.PopulateWrite ? null : area;
             }
 
             if (error != Errno.None)
@@ -230,6 +227,8 @@ internal sealed partial class MmStruct
             case MemoryAdvice.WillNeed:
                 WillNeed(area, part);
                 return Errno.None;
+            case MemoryAdvice.PopulateRead or MemoryAdvice.PopulateWrite:
+                return PopulatePart(part, advice == MemoryAdvice.PopulateWrite);
             default:
                 return Errno.EINVAL;
         }
@@ -279,7 +278,8 @@ internal sealed partial class MmStruct
     {
         if ((area.Flags & VmFlags.Locked) != 0 || area.File is not { } file)
             return Errno.EINVAL;
-        if ((area.Flags & (VmFlags.Shared | VmFlags.Write)) != (VmFlags.Shared | VmFlags.Write))
+        // That it could be made writable is enough.
+        if ((area.Flags & (VmFlags.Shared | VmFlags.MayWrite)) != (VmFlags.Shared | VmFlags.MayWrite))
             return Errno.EACCES;
         // The file's lock comes before ours, and so the hole is made without ours; the reference keeps the file.
         ulong offset = area.PageIndexOf(part.Start) << PageSize.Shift;
@@ -298,32 +298,23 @@ internal sealed partial class MmStruct
         return error;
     }
 
-    private Errno PopulateAdvised(PageRange range, bool write)
+    /// <summary>Brings in a part of an area as if each page were read or written. Linux: <c>madvise_populate</c>.</summary>
+    /// <returns><see cref="Errno.EINVAL"/> when the area forbids the access, <see cref="Errno.EFAULT"/> when nothing lies behind a page.</returns>
+    private Errno PopulatePart(PageRange part, bool write)
     {
-        MmapLock.ReadLock();
-        Errno error = Errno.None;
-        VirtAddr at = range.Start;
-        while (at < range.End)
+        VirtAddr at = part.Start;
+        while (at < part.End)
         {
+            // Each time anew: the lock may have been let go for a fault that a program answers.
             if (LookupVma(at) is not { } area)
-            {
-                error = Errno.ENOMEM;
-                break;
-            }
-
-            VirtAddr end = VirtAddr.Min(area.End, range.End);
-            if ((area.Flags & (VmFlags.Io | VmFlags.PfnMap)) != 0 || (write ? (area.Flags & VmFlags.Write) == 0 : (area.Flags & VmFlags.Read) == 0))
-            {
-                error = Errno.EINVAL;
-                break;
-            }
-
-            error = FaultIn(area, ref at, end, write);
+                return Errno.ENOMEM;
+            if (!MayReach(area, write, anyRight: false))
+                return Errno.EINVAL;
+            Errno error = FaultIn(area, ref at, VirtAddr.Min(area.End, part.End), write);
             if (error != Errno.None)
-                break;
+                return error;
         }
 
-        MmapLock.ReadUnlock();
-        return error;
+        return Errno.None;
     }
 }

@@ -136,7 +136,7 @@ internal sealed partial class MmStruct
             case MapFlags.Shared:
             case MapFlags.SharedValidate:
                 // Plain MAP_SHARED ignores what it does not know, as it always has; the other one refuses.
-                if (type == MapFlags.SharedValidate && (flags & ~(MapFlags.LegacyMask | MapFlags.SharedValidate | MapFlags.FixedNoReplace)) != 0)
+                if (type == MapFlags.SharedValidate && (flags & ~(MapFlags.LegacyMask | MapFlags.SharedValidate)) != 0)
                     return Errno.EOPNOTSUPP;
                 if ((protection & Protection.Write) != 0 && !writable)
                     return Errno.EACCES;

@@ -27,7 +27,7 @@ internal sealed partial class MmStruct
             {
                 // Private writable pages are copied now; shared ones only when written, or every page of the file would become dirty.
                 bool write = (area.Flags & (VmFlags.Write | VmFlags.Shared)) == VmFlags.Write;
-                error = FaultIn(area, ref at, end, write);
+                error = MayReach(area, write, anyRight: true) ? FaultIn(area, ref at, end, write) : Errno.EFAULT;
                 if (error != Errno.None && (!ignoreErrors || error == Errno.EINTR))
                     break;
                 if (error == Errno.None)
@@ -42,14 +42,21 @@ internal sealed partial class MmStruct
         return error;
     }
 
-    /// <summary>Faults in each page from <paramref name="at"/> to <paramref name="end"/>, which lie in <paramref name="area"/>.</summary>
+    /// <summary>May the running thread reach an area's pages for the kernel to bring them in? Linux: <c>check_vma_flags</c>.</summary>
+    /// <param name="anyRight">Pages that may only be written or executed may be brought in by reading, too: they are to be there, nobody looks at them.</param>
+    internal static bool MayReach(VmArea area, bool write, bool anyRight)
+    {
+        VmFlags needed = write ? VmFlags.Write : anyRight ? VmFlags.AccessMask : VmFlags.Read;
+        return (area.Flags & (VmFlags.Io | VmFlags.PfnMap)) == 0 && (area.Flags & needed) != 0
+            && (!ProtectionKeys.Available || ProtectionKeys.Allows(area.Flags.ProtectionKey(), write));
+    }
+
+    /// <summary>Faults in each page from <paramref name="at"/> to <paramref name="end"/>, which lie in <paramref name="area"/> and may be reached.</summary>
     /// <param name="at">How far it came: less than the end, without an error, when a program had to answer a fault. The area has to be looked up again then.</param>
     /// <remarks>Holds <see cref="MmapLock"/> for reading; it may have been released and taken again.</remarks>
-    /// <returns><see cref="Errno.EFAULT"/> when the area forbids the access or nothing lies behind it, <see cref="Errno.ENOMEM"/>, <see cref="Errno.EINTR"/> when the task is killed.</returns>
+    /// <returns><see cref="Errno.EFAULT"/> when nothing lies behind it, <see cref="Errno.ENOMEM"/>, <see cref="Errno.EINTR"/> when the task is killed.</returns>
     internal Errno FaultIn(VmArea area, ref VirtAddr at, VirtAddr end, bool write)
     {
-        if (write ? (area.Flags & VmFlags.Write) == 0 : (area.Flags & VmFlags.AccessMask) == 0)
-            return Errno.EFAULT;
         FaultFlags flags = FaultFlags.AllowRetry | (write ? FaultFlags.Write : FaultFlags.None);
         for (; at < end; at += PageSize.Bytes)
         {
