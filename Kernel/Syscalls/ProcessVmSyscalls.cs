@@ -153,7 +153,9 @@ internal static unsafe class ProcessVmSyscalls
                 if (reached == 0)
                 {
                     reached = Math.Min(left, ReachBytes - (at & PageSize.Mask));
-                    mm.ReachRemote(new VirtAddr(at), reached, write);
+                    reached = mm.ReachRemote(new VirtAddr(at), reached, write);
+                    if (reached == 0)
+                        return total == 0 ? Errno.EFAULT : total;
                 }
                 ulong part = left < BufferBytes ? left : BufferBytes;
                 part = Math.Min(part, Math.Min(reached, local.Remaining));

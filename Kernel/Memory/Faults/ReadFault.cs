@@ -43,9 +43,10 @@ internal sealed partial class MmStruct
     private void FaultAround(ref VmFault fault, VmOperations operations)
     {
         VmArea area = fault.Area;
-        VirtAddr window = fault.Address.AlignDown(FaultAroundPages * PageSize.Bytes);      // never crosses a page table
-        VirtAddr start = VirtAddr.Max(window, area.Start);
-        VirtAddr end = VirtAddr.Min(window + FaultAroundPages * PageSize.Bytes, area.End);
+        // From where the area begins, when it does so in the window, its whole length: but never into the next page table.
+        VirtAddr start = VirtAddr.Max(fault.Address.AlignDown(FaultAroundPages * PageSize.Bytes), area.Start);
+        VirtAddr tableEnd = fault.Address.AlignDown(PageSize.LargeBytes) + PageSize.LargeBytes;
+        VirtAddr end = VirtAddr.Min(start + FaultAroundPages * PageSize.Bytes, VirtAddr.Min(tableEnd, area.End));
         bool enabled = PageTableLock.AcquireRaw();
         operations.MapPages(ref fault, area.PageIndexOf(start), area.PageIndexOf(end - PageSize.Bytes));
         PageTableLock.ReleaseRaw(enabled);

@@ -51,9 +51,15 @@ internal sealed partial class MmStruct
 
             Span<byte> memory = DirectMap.Page(frame).Slice((int)at.PageOffset, (int)part);
             if (write)
+            {
                 piece.CopyTo(memory);
+                NoteWritten(frame);
+            }
             else
+            {
                 memory.CopyTo(piece);
+            }
+
             done += part;
         }
 
@@ -62,8 +68,9 @@ internal sealed partial class MmStruct
     }
 
     /// <summary>Brings in the pages of a range, from its start on, as far as the access is allowed. Linux: <c>pin_user_pages_remote</c>, but for the pinning.</summary>
+    /// <returns>How many bytes can be accessed; 0 when the first page cannot.</returns>
     /// <remarks>Takes <see cref="MmapLock"/> for reading.</remarks>
-    public void ReachRemote(VirtAddr address, ulong bytes, bool write)
+    public ulong ReachRemote(VirtAddr address, ulong bytes, bool write)
     {
         MmapLock.ReadLock();
         VirtAddr end = address + bytes;
@@ -72,8 +79,11 @@ internal sealed partial class MmStruct
         {
             if (FindExtendVma(at) is not { } area || (area.Flags & (VmFlags.Io | VmFlags.PfnMap)) != 0 || !MayAccess(area, write, force: false))
                 break;
-            if (TryGetFrame(area, at, write, mayWait: true, out _, out bool released))
+            if (TryGetFrame(area, at, write, mayWait: true, out Pfn frame, out bool released))
             {
+                // Also when this side then has nothing to write there.
+                if (write)
+                    NoteWritten(frame);
                 at += PageSize.Bytes;
                 continue;
             }
@@ -86,7 +96,11 @@ internal sealed partial class MmStruct
         }
 
         MmapLock.ReadUnlock();
+        return at <= address ? 0 : Math.Min(at - address, bytes);
     }
+
+    /// <summary>A page was written through the direct map: other entries that map it do not know. Linux: <c>set_page_dirty_lock</c>.</summary>
+    private void NoteWritten(Pfn frame) => System.MarkFileFrameDirty(ref System.Frames[frame], frame);
 
     /// <summary>Writes all of <paramref name="bytes"/>, or says EFAULT.</summary>
     public Errno WriteRemote(VirtAddr address, ReadOnlySpan<byte> bytes)

@@ -239,7 +239,7 @@ internal sealed partial class MmStruct
         UserfaultEvent? before = UserfaultContext.LastPrepared;
         Errno error = TryPrepareRemap(area.Userfault, from, to, oldLength) ? ReserveTables(source, to) : Errno.ENOMEM;
         if (error == Errno.None)
-            error = CopyAreaTo(area, source, target);
+            error = CopyAreaTo(area, source, target, keep);
         if (error != Errno.None)
         {
             UserfaultContext.TakeBackAfter(before);
@@ -290,7 +290,8 @@ internal sealed partial class MmStruct
     }
 
     /// <summary>An area like <paramref name="area"/> at the target: a neighbour that is extended, or a new one. Linux: <c>copy_vma</c>.</summary>
-    private Errno CopyAreaTo(VmArea area, PageRange source, PageRange target)
+    /// <param name="keep">The source stays, an area of its own: where the two would be joined, the new one is joined with nobody.</param>
+    private Errno CopyAreaTo(VmArea area, PageRange source, PageRange target, bool keep)
     {
         AreaAttributes wanted = AreaAttributes.Of(area, source.Start, area.Flags);
         // Memory that was never touched takes the page numbers of its new place, so that it can merge there.
@@ -300,7 +301,9 @@ internal sealed partial class MmStruct
 
         VmArea? above = FindVma(target.Start);
         VmArea? previous = above is null ? Areas.Last : above.Previous;
-        if (VmaMerge(previous, target, wanted) is not null)
+        bool wouldJoin = untouched && area.PageOffset == area.Start.Value >> PageSize.Shift
+            && (target.Start == area.End || target.End == area.Start);
+        if (!(keep && wouldJoin) && VmaMerge(previous, target, wanted) is not null)
             return Errno.None;                              // perhaps with the old area itself: removing the source cuts it again
 
         if (DuplicateArea(this, area) is not { } made)
