@@ -156,6 +156,15 @@ internal sealed partial class MmStruct
         AccountVm(old, -(long)pages);
         AccountVm(flags, (long)pages);
         previous = covering;
+
+        // Locked pages that become writable are copied now: their owner has locked them so that no touch has to wait.
+        if ((old & (VmFlags.Write | VmFlags.Shared | VmFlags.LockedMask)) == VmFlags.Locked && (flags & VmFlags.Write) != 0 && MayReach(covering, write: true, anyRight: true))
+        {
+            batch.Finish();
+            VirtAddr at = part.Start;
+            _ = FaultIn(covering, ref at, part.End, write: true, mayWait: false);
+        }
+
         return Errno.None;
     }
 

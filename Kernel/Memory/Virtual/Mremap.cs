@@ -255,15 +255,15 @@ internal sealed partial class MmStruct
         bool locked = (areaFlags & VmFlags.Locked) != 0;
         if (keep)
         {
-            // The old area stays, with nothing in it; it is no longer locked, since there is nothing to hold. (All of it, also what was
-            // not moved: so it is on Linux.) A merge may have replaced the object.
+            // What was moved stays, with nothing in it and therefore not locked: a part of a locked area becomes an area of its own.
+            // Without memory for that it stays locked. A merge may have replaced the object.
             VmArea left = LookupVma(from)!;
             if ((left.Flags & VmFlags.Locked) != 0)
             {
-                LockedVm -= left.Pages.Value;
+                VmArea? previous = from > left.Start ? left : left.Previous;
+                _ = LockArea(ref previous, left, source, left.Flags & ~VmFlags.LockedMask);
                 LockedVm += newPages;
-                left.Flags &= ~VmFlags.LockedMask;
-                LockPresentPages(left.Range, locks: false);
+                left = LookupVma(from)!;
             }
 
             if (left.Range == source && left.AnonChain is not null)

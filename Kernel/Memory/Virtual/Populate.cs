@@ -53,11 +53,12 @@ internal sealed partial class MmStruct
 
     /// <summary>Faults in each page from <paramref name="at"/> to <paramref name="end"/>, which lie in <paramref name="area"/> and may be reached.</summary>
     /// <param name="at">How far it came: less than the end, without an error, when a program had to answer a fault. The area has to be looked up again then.</param>
+    /// <param name="mayWait">For a program that answers faults. Then:</param>
     /// <remarks>Holds <see cref="MmapLock"/> for reading; it may have been released and taken again.</remarks>
     /// <returns><see cref="Errno.EFAULT"/> when nothing lies behind it, <see cref="Errno.ENOMEM"/>, <see cref="Errno.EINTR"/> when the task is killed.</returns>
-    internal Errno FaultIn(VmArea area, ref VirtAddr at, VirtAddr end, bool write)
+    internal Errno FaultIn(VmArea area, ref VirtAddr at, VirtAddr end, bool write, bool mayWait = true)
     {
-        FaultFlags flags = FaultFlags.AllowRetry | (write ? FaultFlags.Write : FaultFlags.None);
+        FaultFlags flags = (mayWait ? FaultFlags.AllowRetry : FaultFlags.None) | (write ? FaultFlags.Write : FaultFlags.None);
         for (; at < end; at += PageSize.Bytes)
         {
             Pte entry = ReadPte(at);
