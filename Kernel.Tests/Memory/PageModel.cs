@@ -98,7 +98,7 @@ internal sealed class PageModel
         for (ulong i = 0; i < oldCount; i++)
         {
             if (keepOld)
-                Pages[from + i] = moved[(int)i] with { Own = null };
+                Pages[from + i] = moved[(int)i] with { Own = null, Rights = moved[(int)i].Rights & ~VmFlags.LockedMask };     // nothing is left to be held
             else
                 Pages.Remove(from + i);
         }

@@ -13,6 +13,17 @@ internal static partial class Signals
         int signal = info.Signal;
         if (!SignalNumber.IsValid(signal))
             return Errno.None;
+        // Before the lock, where room may be made for it: under the lock there may be no memory just now, and a handler would not learn what happened.
+        QueuedSignal? spare = signal != SignalNumber.Kill && Interrupts.AreEnabled ? group.System.QueuedSignals.Allocate() : null;
+        Errno error = SendLocked(group, thread, info, kind, ref spare);
+        if (spare is not null)
+            group.System.QueuedSignals.Free(spare);
+        return error;
+    }
+
+    private static Errno SendLocked(ThreadGroup group, Task? thread, in SignalInfo info, SendKind kind, ref QueuedSignal? spare)
+    {
+        int signal = info.Signal;
         using (group.SignalLock.Acquire())
         {
             Task? target = thread ?? group.Leader ?? group.Threads.First;
@@ -27,7 +38,7 @@ internal static partial class Signals
             if (signal < SignalNumber.FirstRealTime && pending.Set.Contains(signal))
                 return Errno.None;
 
-            Errno error = Queue(group, ref pending, info, kind);
+            Errno error = Queue(group, ref pending, info, kind, ref spare);
             if (error != Errno.None)
                 return error;
             pending.Set = pending.Set.With(signal);
@@ -38,7 +49,7 @@ internal static partial class Signals
     }
 
     /// <summary>Adds the information to the queue, as far as there is memory and the limit allows it.</summary>
-    private static Errno Queue(ThreadGroup group, ref PendingSignals pending, in SignalInfo info, SendKind kind)
+    private static Errno Queue(ThreadGroup group, ref PendingSignals pending, in SignalInfo info, SendKind kind, ref QueuedSignal? spare)
     {
         if (info.Signal == SignalNumber.Kill)
             return Errno.None;
@@ -46,7 +57,11 @@ internal static partial class Signals
         bool unlimited = kind == SendKind.Forced || (info.Signal < SignalNumber.FirstRealTime && info.Code >= 0);
         QueuedSignal? queued = null;
         if (unlimited || (ulong)group.QueuedSignals < group.Limits.Soft(Resource.PendingSignals))
-            queued = group.System.QueuedSignals.Allocate();
+        {
+            queued = spare ?? group.System.QueuedSignals.Allocate();
+            spare = null;
+        }
+
         if (queued is null)
         {
             // A real-time signal with a value may not lose it; all others arrive without.
