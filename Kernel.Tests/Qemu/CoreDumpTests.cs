@@ -35,7 +35,7 @@ public sealed class CoreDumpTests(ITestOutputHelper output)
         Assert.True(File.ReadAllBytes(core).AsSpan().IndexOf("left-out-of-core"u8) < 0, "MADV_DONTDUMP was not honoured");
 
         string told = Told("gdb", "-batch", "-ex", "bt", "-ex", "info threads", "-ex", "info auxv", "-ex", "info proc mappings", "-ex", "p kept", program, core);
-        Assert.Matches(@"#0 .* in depth \(n=0, p=0x[0-9a-f]+ ""kept in the core""\) at .*crash\.c:9", told);
+        Assert.Matches(@"#0 .* in depth \(n=0, p=0x[0-9a-f]+ ""kept in the core""\) at .*crash\.c:11", told);
         Assert.Matches(@"#4 .* in main \(\)", told);
         Assert.Matches(@"\n\* 1 .*LWP \d+", told);
         Assert.Matches(@"\n  2 .*LWP \d+.* in pause", told);

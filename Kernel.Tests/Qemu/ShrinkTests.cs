@@ -26,7 +26,7 @@ public sealed class ShrinkTests
             + "awk '/^ext2_inode_cache/ { print $2 < 2000 }' /proc/slabinfo; " + Find + "cat /mnt/7/8; grep '^errors' /proc/memfsck",
             120, "--mem", "64M", "--disk", disk + ":/mnt");
         int files = Folders * FilesInEach;
-        Assert.Equal($"{files}\nmany\nmany\nnone\n1\n{files}\nmany\ngot it\nfew\n1\n{files}\n7 8\nerrors 0\n", run.Text);
+        Assert.Matches($"^{files}\nmany\nmany\nnone\n1\n{files}\nmany\ngot it\n(few|none)\n1\n{files}\n7 8\nerrors 0\n$", run.Text);
         DiskImage.AssertClean(disk);
     }
 

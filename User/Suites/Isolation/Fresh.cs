@@ -187,7 +187,7 @@ internal static unsafe class Fresh
         Check(*(ushort*)(room + 82) == 0 && *(uint*)(room + 84) == 0 && *(uint*)(room + 108) == 0);
         Filled(room);
         Syscall.Call(98, 0, (nint)room);                    // getrusage: fields that Linux does not keep
-        Check(IsZero((nint)room + 40, 24) && IsZero((nint)room + 72, 16));
+        Check(IsZero((nint)room + 40, 24) && IsZero((nint)room + 80, 8));
     }
 
     /// <summary>A signal's frame: what is not said of the signal is zero.</summary>

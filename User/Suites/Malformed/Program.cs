@@ -15,6 +15,9 @@ internal static unsafe class Program
         public readonly int Expected = expected;
         public readonly Change[] Changes = changes;
         public int Length = ElfFile.Bytes;
+
+        /// <summary>Says something only where user space ends at 128 TiB.</summary>
+        public bool IsOfFourLevels;
     }
 
     private const int NoExec = -8, Segv = 128 + Signal.Segmentation, Killed = 128 + Signal.Kill, Ends = 7;
@@ -50,7 +53,23 @@ internal static unsafe class Program
     private static void RunNext()
     {
         Case one = s_cases[s_next++];
+        if (one.IsOfFourLevels && HasFiveLevels())
+        {
+            Skip("user space is larger");
+            return;
+        }
+
         Equal(one.Expected, Start(one.Changes, one.Length), "the result");
+    }
+
+    private static bool HasFiveLevels()
+    {
+        const nint Beyond = (nint)1 << 48;
+        nint at = Mmap(Beyond, 4096, 0, Map.PrivateAnonymous | Map.FixedNoReplace);
+        if (IsError(at))
+            return false;
+        Munmap(at, 4096);
+        return true;
     }
 
     private static Change C(int offset, int width, ulong value) => new(offset, width, value);
@@ -114,12 +133,12 @@ internal static unsafe class Program
         new("More in the file than in memory", Segv, C(MemoryBytes(0), 8, 0xfff)),
         new("Memory size 0, file size 0", Segv, C(MemoryBytes(0), 8, 0), C(FileBytes(0), 8, 0)),
         new("Memory size wraps", Segv, C(MemoryBytes(1), 8, 0xffff_ffff_ffff_f000)),
-        new("Memory size of all user space", Segv, C(MemoryBytes(1), 8, 0x7fff_ffff_f000)),
+        new("Memory size of all user space", Segv, C(MemoryBytes(1), 8, 0x7fff_ffff_f000)) { IsOfFourLevels = true },
         new("File size wraps", Segv, C(FileBytes(1), 8, 0xffff_ffff_ffff_f000), C(MemoryBytes(1), 8, 0xffff_ffff_ffff_f000)),
         new("File size beyond the end of the file", Ends, C(FileBytes(1), 8, 0x5000), C(MemoryBytes(1), 8, 0x5000)),
         new("Address in the kernel's half", Segv, C(Address(1), 8, 0xffff_8880_0000_0000)),
         new("Address not canonical", Segv, C(Address(1), 8, 0x8000_0000_0000_0000)),
-        new("Address across the end of user space", Segv, C(Address(1), 8, 0x7fff_ffff_f000)),
+        new("Address across the end of user space", Segv, C(Address(1), 8, 0x7fff_ffff_f000)) { IsOfFourLevels = true },
         new("Address on the last user page", Ends, C(Address(1), 8, 0x7fff_ffff_e000)),
         new("Address 0", Ends, C(Address(1), 8, 0)),
         new("Address that is not like the offset", Segv, C(Address(1), 8, Data + 0x10)),
