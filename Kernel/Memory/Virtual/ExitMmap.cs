@@ -35,6 +35,8 @@ internal sealed partial class MmStruct
         if (Mmu.Root == Root)
             Mmu.LoadRoot(System.InitMm.Root);
 
+        // Nobody uses it any more, but it is still in the list of all: who looks through that (/proc/memfsck) must not find it half gone.
+        MmapLock.WriteLock();
         var batch = new TlbBatch(this);
         for (VmArea? area = Areas.First; area is not null; area = area.Next)
         {
@@ -49,6 +51,7 @@ internal sealed partial class MmStruct
         VmArea? walk = Areas.First;
         Areas.Clear();
         InvalidateVmaCaches();
+        MmapLock.WriteUnlock();
         while (walk is not null)
         {
             VmArea area = walk;
