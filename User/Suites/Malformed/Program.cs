@@ -64,8 +64,8 @@ internal static unsafe class Program
 
     private static bool HasFiveLevels()
     {
-        const nint Beyond = (nint)1 << 48;
-        nint at = Mmap(Beyond, 4096, 0, Map.PrivateAnonymous | Map.FixedNoReplace);
+        nint beyond = (nint)1 << 48;
+        nint at = Mmap(beyond, 4096, 0, Map.PrivateAnonymous | Map.FixedNoReplace);
         if (IsError(at))
             return false;
         Munmap(at, 4096);
