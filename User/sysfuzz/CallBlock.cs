@@ -20,12 +20,10 @@ internal unsafe struct CallBlock
     public nint Result;
     public nint StackPointer;
     public ulong FlagsBefore, FlagsAfter;
-    /// <summary>Not 0: who comes back with a result of 0 ends at once, for it stands on its parent's stack.</summary>
-    public long EndChild;
     public fixed ulong KeptBefore[Kept];
     public fixed ulong RegistersAfter[After];
     public nint StackPointerAfter;
-    private fixed ulong _room[3];
+    private fixed ulong _room[4];
     public fixed ulong VectorsBefore[Vectors];
     public fixed ulong VectorsAfter[Vectors];
 
@@ -37,6 +35,13 @@ internal unsafe struct CallBlock
         for (int i = 0; i < Vectors; i++)
             VectorsBefore[i] = random.Next();
         FlagsBefore = random.Next() & Flags | 0x202;
+    }
+
+    /// <summary>Who comes back with a result of 0 ends at once, for it stands on its parent's stack: the lowest byte of RBP.</summary>
+    public bool EndsChild
+    {
+        get => (KeptBefore[1] & 0xff) != 0;
+        set => KeptBefore[1] = KeptBefore[1] & ~0xffUL | (value ? 1UL : 0);
     }
 
     /// <summary>Makes the call.</summary>
@@ -65,7 +70,7 @@ internal unsafe struct CallBlock
 
         // Where a child may have to end, its test has changed the flags.
         (before, after) = (FlagsBefore & Flags, FlagsAfter & Flags);
-        return before != after && EndChild == 0 ? FlagsBase : -1;
+        return before != after && !EndsChild ? FlagsBase : -1;
     }
 
     [MethodImpl(MethodImplOptions.InternalCall)]

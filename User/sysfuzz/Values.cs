@@ -45,7 +45,7 @@ internal unsafe struct Values
             Anything(block);
         Tame(block);
         int number = (int)block->Number;
-        block->EndChild = number is 58 or 435 || (number == 56 && ((block->Arguments[0] & 0x100) != 0 || block->Arguments[1] != 0)) ? 1 : 0;
+        block->EndsChild = number is 58 or 435 || (number == 56 && ((block->Arguments[0] & 0x100) != 0 || block->Arguments[1] != 0));
     }
 
     public bool OneIn(int n) => _random.OneIn(n);

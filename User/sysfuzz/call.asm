@@ -7,9 +7,8 @@ default rel
 %define BLOCK_RSP      64
 %define BLOCK_FLAGS    72
 %define BLOCK_FLAGS_AFTER 80
-%define BLOCK_CHILD    88
-%define BLOCK_KEPT     96               ; RBX, RBP, R12, R13, R14
-%define BLOCK_AFTER    136              ; the same, then RDI, RSI, RDX, R10, R8, R9, RSP
+%define BLOCK_KEPT     88               ; RBX, RBP, R12, R13, R14
+%define BLOCK_AFTER    128              ; the same, then RDI, RSI, RDX, R10, R8, R9, RSP
 %define BLOCK_XMM      256
 %define BLOCK_XMM_AFTER 512
 
@@ -17,8 +16,8 @@ EXIT equ 60
 
 section .text progbits alloc exec nowrite align=16
 
-; RDI: the block. A child that shares this memory, or that has a stack of its own, ends at once when the block says so: the stack it
-; would return on is its parent's.
+; RDI: the block. A child that shares this memory, or that has a stack of its own, ends at once when the lowest byte of RBP is not 0: the
+; stack it would return on is its parent's.
 global fuzz_call
 fuzz_call:
     push rbx
@@ -50,13 +49,15 @@ fuzz_call:
     push qword [r15 + BLOCK_FLAGS]
     popfq
     syscall
-    mov [r15 + BLOCK_RESULT], rax       ; nothing here changes a flag until they are kept
-    mov rcx, [r15 + BLOCK_CHILD]
+    ; Nothing here changes a flag until they are kept. What a child must do is known from a register: when it first runs, its parent may
+    ; have filled the block for another call, and nothing of a child that shares memory may be written there.
+    movzx ecx, bpl
     jrcxz .kept
     cld
     test rax, rax
     jz .child
 .kept:
+    mov [r15 + BLOCK_RESULT], rax
     mov [r15 + BLOCK_AFTER + 88], rsp
     pushfq
     pop qword [r15 + BLOCK_FLAGS_AFTER]
