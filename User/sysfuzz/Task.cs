@@ -48,15 +48,17 @@ internal static unsafe class Task
     {
         Syscall.Call(112);
         WriteText("/proc/self/oom_score_adj"u8, "1000"u8);
+        // Outside of the tasks' root, where other tasks cannot have removed it: the harness's own files are nobody's to lock or to read.
+        int none = Linux.Open("/dev/null"u8, 2);
+        for (int i = 0; i < 3; i++)
+            Linux.Dup2(none, i);
+        Linux.Close(none);
         if (s_stage->IsRoot != 0)
         {
             fixed (byte* folder = Paths.Folder, top = "/"u8)
                 if (Syscall.Call(161, (nint)folder) != 0 || Syscall.Call(80, (nint)top) != 0)
                     return false;
         }
-        int none = Linux.Open("/dev/null"u8, 2);
-        for (int i = 0; i < 3; i++)
-            Linux.Dup2(none, i);
         SetLimit(Suites.Limit.AddressSpace, 160 << 20);
         SetLimit(Suites.Limit.Core, (ulong)(s_task & 2) * 20_000);
         SetLimit(Suites.Limit.FileSize, 64 << 20);
