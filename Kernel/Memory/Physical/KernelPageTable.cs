@@ -8,10 +8,13 @@ namespace NanoVm.Memory.Physical;
 /// sees a change at once. A last-level table lives while any area overlaps what it covers; those above are kept. Guarded by <see cref="Vmalloc"/>'s lock.
 /// Pointer code: a table is a frame, an index has nine bits.
 /// </remarks>
-internal readonly unsafe struct KernelPageTable(FrameAllocator frames, Pfn root)
+internal unsafe struct KernelPageTable(FrameAllocator frames, Pfn root)
 {
     private readonly FrameAllocator _frames = frames;
     private readonly Pfn _root = root;
+
+    /// <summary>Frames that are tables made here.</summary>
+    public PageCount Tables { get; private set; }
 
     /// <summary>Counts one more area on the last-level table for a page; adds what tables are missing.</summary>
     /// <returns><see cref="Errno.ENOMEM"/>, and then nothing is counted, or none.</returns>
@@ -35,6 +38,7 @@ internal readonly unsafe struct KernelPageTable(FrameAllocator frames, Pfn root)
         *entry = default;
         Tlb.FlushPage(page);                    // also forgets what the processor keeps of the levels above: SDM volume 3, 4.10.4.1
         _frames[table].Flags &= ~FrameFlags.PageTable;
+        Tables -= new PageCount(1);
         _frames.Put(table);
     }
 
@@ -93,6 +97,7 @@ internal readonly unsafe struct KernelPageTable(FrameAllocator frames, Pfn root)
         if (!create || _frames.Allocate(flags | AllocationFlags.Zeroed, out Pfn added) != Errno.None)
             return Pfn.None;
         _frames[added].Flags |= FrameFlags.PageTable;
+        Tables += new PageCount(1);
         *entry = Pmd.KernelTable(added);
         return added;
     }

@@ -20,7 +20,7 @@ internal sealed partial class Vmalloc
     private readonly FrameAllocator _frames;
     private readonly ObjectCache<VmallocArea> _areas;
     private readonly FailureInjection _failures;
-    private readonly KernelPageTable _tables;
+    private KernelPageTable _tables;                         // counts: not readonly
 
     /// <summary>Guards the trees, the counts and the tables.</summary>
     private SpinLock _lock;
@@ -54,6 +54,9 @@ internal sealed partial class Vmalloc
 
     /// <summary>Areas in use, those that wait to be unmapped too.</summary>
     public ulong UsedAreas { get; private set; }
+
+    /// <summary>Frames of the page tables: as many as pieces of 2 MiB have an area, wherever it happened to be put.</summary>
+    public PageCount TableFrames => _tables.Tables;
 
     /// <summary>Descriptors of areas, in use and free: how many free ones there are depends on where the used ones lie.</summary>
     internal SlabCache Descriptors => _areas.Slabs;

@@ -17,8 +17,8 @@ internal static class Ledger
     {
         PhysicalMemory memory = system.Physical;
         _ = memory.Shrink();
-        // Without those of slabs: how many slabs the same objects fill depends on the order in which they came.
-        Line(ref text, "frames"u8, (memory.Frames.TotalFrames - memory.Frames.FreeFrames - memory.SlabFrames).Value);
+        // Without those of slabs and of vmalloc's tables: how many the same objects and areas fill depends on the order in which they came.
+        Line(ref text, "frames"u8, (memory.Frames.TotalFrames - memory.Frames.FreeFrames - memory.SlabFrames - memory.Vmalloc.TableFrames).Value);
         Line(ref text, "page_tables"u8, system.PageTablePages);
         Line(ref text, "vmalloc_pages"u8, memory.Vmalloc.UsedPages.Value);
         Line(ref text, "vmalloc_areas"u8, memory.Vmalloc.UsedAreas);
