@@ -35,6 +35,16 @@ public sealed class BootTests
     }
 
     [Fact]
+    public void A_kernel_stack_that_overflows_ends_in_a_panic_that_names_it()
+    {
+        Run run = Guest.Script("run-qemu.sh", "--direct", "--timeout", "60", "--test", "overflow");
+        Assert.True(run.Status == 70, run.ToString());
+        Assert.Contains("the guard page below the kernel stack", run.Errors);
+        Assert.Contains("attempt_overflow", run.Errors);
+        Assert.Contains("nanovm: panic: kernel stack overflow", run.Errors);
+    }
+
+    [Fact]
     public void Too_little_memory_is_said_so_and_is_no_hang()
     {
         Run run = Guest.Shell("true", 60, "--mem", "8M");

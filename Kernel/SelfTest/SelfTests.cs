@@ -26,11 +26,13 @@ internal sealed class SelfTests
         _suites =
         [
             new ProcessorSuite(memory.Physical, timers, features),
+            new HardeningSuite(memory, features),
             new StructureSuite(),
             new PhysicalSuite(memory.Physical),
             new MappingSuite(cache),
             new MemoryCheckSuite(memory, cache),
             new FilesSuite(cache, memory.Hugetlb),
+            new OverflowSuite(),
         ];
     }
 
@@ -46,7 +48,7 @@ internal sealed class SelfTests
         Print("KTAP version 1\n"u8);
         foreach (TestSuite suite in _suites)
         {
-            if (IsChosen(chosen, suite.Name))
+            if (IsChosen(chosen, suite))
                 Run(suite);
         }
 
@@ -95,13 +97,13 @@ internal sealed class SelfTests
         Print("\n"u8);
     }
 
-    private static bool IsChosen(ReadOnlySpan<byte> chosen, ReadOnlySpan<byte> name)
+    private static bool IsChosen(ReadOnlySpan<byte> chosen, TestSuite suite)
     {
         while (!chosen.IsEmpty)
         {
             int comma = chosen.IndexOf((byte)',');
             ReadOnlySpan<byte> word = comma < 0 ? chosen : chosen[..comma];
-            if (word.SequenceEqual("all"u8) || word.SequenceEqual(name))
+            if (word.SequenceEqual(suite.Name) || (word.SequenceEqual("all"u8) && !suite.EndsTheMachine))
                 return true;
             chosen = comma < 0 ? default : chosen[(comma + 1)..];
         }

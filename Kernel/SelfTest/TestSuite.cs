@@ -10,6 +10,9 @@ internal abstract class TestSuite
 
     public abstract int Count { get; }
 
+    /// <summary>The machine does not survive it: <c>test=all</c> leaves it out.</summary>
+    public virtual bool EndsTheMachine => false;
+
     /// <summary>The case as a sentence in words joined by underlines.</summary>
     public abstract ReadOnlySpan<byte> CaseName(int number);
 

@@ -57,14 +57,24 @@ internal static unsafe class PanicReport
         }
         Who();
         Registers(ref frame);
+        var address = new VirtAddr(Cpu.ReadCr2());
+        bool overflow = vector == TrapVector.DoubleFault && IsGuardOfStack(address);
         if (vector == TrapVector.DoubleFault)
         {
-            var address = new VirtAddr(Cpu.ReadCr2());
-            Line($"  CR2 {address}: often the guard page of a stack that overflowed");
+            Line($"  CR2 {address}: {(overflow ? "the guard page below the kernel stack"u8 : "not the guard page of this thread's stack"u8)}");
             PageWalk.Print(address);
         }
         Backtrace.Print(frame.Rbp, frame.Rsp, frame.Rip);
-        End(TrapVector.Name(vector));
+        End(overflow ? "kernel stack overflow"u8 : TrapVector.Name(vector));
+    }
+
+    /// <summary>A push met the guard page, and there was no room for the page fault's own frame either: the processor makes #DF of it.</summary>
+    private static bool IsGuardOfStack(VirtAddr address)
+    {
+        if (PerCpu.Area->Current is null)
+            return false;
+        VirtAddr bottom = PerCpu.Current.KernelStackBottom;
+        return address < bottom && bottom - address <= PageSize.Bytes;
     }
 
     /// <summary>A failed check of compiled code: index, null, cast, overflow.</summary>

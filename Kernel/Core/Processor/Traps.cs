@@ -35,6 +35,8 @@ internal static unsafe class Traps
     {
         if (ExceptionTable.TryRecover(ref frame))
             return;
+        if ((code & PageFaultCode.InstructionFetch) != 0 && ExceptionTable.TryRecoverCall(ref frame))
+            return;
         PanicReport.PageFault(ref frame, address, code);
     }
 
