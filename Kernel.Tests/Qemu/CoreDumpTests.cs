@@ -17,15 +17,19 @@ public sealed class CoreDumpTests(ITestOutputHelper output)
             return;
         }
 
-        // Three in one boot: whole; without private anonymous memory; cut by RLIMIT_CORE.
+        // In one boot: whole; without private anonymous memory; cut by RLIMIT_CORE; with a name of its own. A program to pipe it to is refused.
         Run run = Guest.Script("run-qemu.sh", "--direct", "--timeout", "150", "--add", program, "--run",
             "cd /root; ulimit -c unlimited; ./crash; echo status $?; gzip -c core | base64; echo end; "
             + "echo 0x12 > /proc/self/coredump_filter; rm core; ./crash; ls -l core | awk '{print \"filtered\", ($5 < 1000000)}'; "
-            + "ulimit -c 8; rm core; ./crash; ls -l core | awk '{print \"cut\", ($5 <= 8192)}'");
+            + "ulimit -c 8; rm core; ./crash; ls -l core | awk '{print \"cut\", ($5 <= 8192)}'; "
+            + "echo '/tmp/of-%e-%s-%%' > /proc/sys/kernel/core_pattern; ./crash; ls /tmp/of-*; "
+            + "echo '|/bin/true' > /proc/sys/kernel/core_pattern || cat /proc/sys/kernel/core_pattern; (echo 7 > /proc/sys/kernel/version) 2>&1 | grep -o denied");
         string text = run.Text.Replace("\r", "");
         Assert.Contains("status 139\n", text);
         Assert.Contains("filtered 1\n", text);
         Assert.Contains("cut 1\n", text);
+        Assert.Contains("/tmp/of-crash-11-%\n", text);
+        Assert.EndsWith("/tmp/of-%e-%s-%%\ndenied\n", text);
         int start = text.IndexOf("status 139\n", StringComparison.Ordinal) + 11;
         byte[] packed = Convert.FromBase64String(text[start..text.IndexOf("end\n", start, StringComparison.Ordinal)].Replace("\n", ""));
         string core = program + ".core";

@@ -73,7 +73,9 @@ internal static unsafe class ClockAdjustmentSyscalls
             return Errno.EPERM;
         if ((timex.Modes & (ModeAdjTime | ModeTick)) == ModeTick && timex.Tick is < LeastTick or > MostTick)
             return Errno.EINVAL;
-        if (changes)
+        // A single shot by nothing (adjtime with a zero delta) has nothing to do.
+        bool isNothing = (timex.Modes & ModeAdjTime) != 0 && timex.Offset == 0;
+        if (changes && !isNothing)
             return Errno.EOPNOTSUPP;
 
         uint modes = timex.Modes;

@@ -64,6 +64,9 @@ internal sealed unsafe partial class TaskSystem
     /// <summary>A fork lets the child run first. <c>/proc/sys/kernel/sched_child_runs_first</c>.</summary>
     public int ChildRunsFirst;
 
+    /// <summary>What core files are called.</summary>
+    public readonly CorePattern CorePattern = new();
+
     /// <summary>Host and domain name (<c>uname</c>).</summary>
     public readonly SystemNames Names = new();
 

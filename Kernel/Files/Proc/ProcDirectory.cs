@@ -20,6 +20,7 @@ internal class ProcDirectory : ProcNode
     public void Add(ProcFileSystem system, ProcNode child)
     {
         child.Index = system.NextIndex();
+        child.BindsRoot |= BindsRoot;
         if (_last is null)
             _first = child;
         else

@@ -73,7 +73,8 @@ internal sealed class ProcInode : Inode
     public override Errno CheckAccess(TaskFiles who, FileAccess wanted)
     {
         Refresh();
-        return base.CheckAccess(who, wanted);
+        Errno error = base.CheckAccess(who, wanted);
+        return error == Errno.None && _node.BindsRoot && who.Credentials.FileUid == Uid && ((uint)wanted & ~(Mode >> 6) & 7) != 0 ? Errno.EACCES : error;
     }
 
     /// <summary>Owner and rights are what they are; a size that is set (<c>O_TRUNC</c>) is forgotten, as are times.</summary>

@@ -29,6 +29,9 @@ internal abstract class ProcNode
 
     internal ProcNode? NextInDirectory;
 
+    /// <summary>Its rights hold for root, too: what is under <c>/proc/sys</c>. Linux: <c>sysctl_perm</c>.</summary>
+    public bool BindsRoot { get; set; }
+
     /// <summary>The inode number that this node has for a subject.</summary>
     internal ulong NumberFor(in ProcSubject subject)
         => subject.Pid == 0

@@ -8,12 +8,15 @@ namespace NanoVm.Tasks;
 /// <summary>The image of a process that ended by a fault: an ELF file that a debugger opens. Linux: <c>do_coredump</c>, core(5).</summary>
 /// <remarks>
 /// The thread that got the signal stops all others at the beginning of their exit (<see cref="Park"/>), where their registers still lie on
-/// their kernel stacks, writes the file <c>core</c> in its working directory, and lets them go.
+/// their kernel stacks, writes the file that <see cref="CorePattern"/> names, and lets them go.
 /// </remarks>
 internal static class CoreDump
 {
     /// <summary>Linux: <c>min_coredump</c>: a limit below a page means none.</summary>
     private const ulong LeastLimit = PageSize.Bytes;
+
+    /// <summary>Bytes of a core file's name; a longer one is not written.</summary>
+    private const int LongestName = 1024;
 
     /// <summary>In <c>wait</c>'s status: a core file was written.</summary>
     private const int Dumped = 0x80;
@@ -31,7 +34,7 @@ internal static class CoreDump
 
         task.Flags |= TaskFlags.DumpedCore;
         bool written = false;
-        if (OpenFile(task).TryGet(out OpenFile file, out Errno error))
+        if (OpenFile(task, info.Signal, limit).TryGet(out OpenFile file, out Errno error))
         {
             error = CoreFile.Write(task, mm, file, limit, frame, info);
             written = error == Errno.None;
@@ -109,12 +112,17 @@ internal static class CoreDump
     }
 
     /// <summary>The file: a new one, for the owner's eyes.</summary>
-    private static Result<OpenFile> OpenFile(Task task)
+    private static Result<OpenFile> OpenFile(Task task, int signal, ulong limit)
     {
         const uint OwnerMayReadAndWrite = 0x180;
+        Span<byte> buffer = stackalloc byte[LongestName];
+        var name = new TextWriter(buffer);
+        task.System.CorePattern.Expand(ref name, task, signal, limit);
+        if (name.Overflowed)
+            return Errno.ENAMETOOLONG;
         Vfs vfs = task.System.Vfs;
-        _ = EntryOperations.Unlink(vfs, task, Vfs.AtWorkingDirectory, "core"u8);
-        Result<OpenFile> result = vfs.Open(task, Vfs.AtWorkingDirectory, "core"u8,
+        _ = EntryOperations.Unlink(vfs, task, Vfs.AtWorkingDirectory, name.Written);
+        Result<OpenFile> result = vfs.Open(task, Vfs.AtWorkingDirectory, name.Written,
             OpenFlags.Create | OpenFlags.Exclusive | OpenFlags.ReadWrite | OpenFlags.NoFollow | OpenFlags.LargeFile, OwnerMayReadAndWrite);
         if (result.IsOk && (result.Value.Inode.Mode & FileMode.TypeMask) != FileMode.Regular)
         {

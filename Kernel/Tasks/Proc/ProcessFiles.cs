@@ -96,7 +96,7 @@ internal sealed class ProcessFiles
 
     private void AddSettings(ProcFileSystem proc, ProcDirectory root)
     {
-        var sys = new ProcDirectory("sys"u8);
+        var sys = new ProcDirectory("sys"u8) { BindsRoot = true };
         root.Add(proc, sys);
         var kernel = new ProcDirectory("kernel"u8);
         sys.Add(proc, kernel);
@@ -111,10 +111,13 @@ internal sealed class ProcessFiles
         Add(kernel, "nanovm_exit_status"u8, Setting.ExitStatus);
         Add(kernel, "nanovm_selftest"u8, Setting.SelfTest, ReadOnly);
         Add(kernel, "core_pattern"u8, Setting.CorePattern);
-        Add(kernel, "printk"u8, Setting.Printk);
+        Add(kernel, "core_uses_pid"u8, Setting.CoreUsesPid);
+        Add(kernel, "printk"u8, Setting.Printk, ReadOnly);
         Add(kernel, "cap_last_cap"u8, Setting.CapLastCap, ReadOnly);
         Add(kernel, "ngroups_max"u8, Setting.GroupsMax, ReadOnly);
         Add(kernel, "sched_child_runs_first"u8, Setting.ChildRunsFirst);
+        Add(kernel, "sched_rt_period_us"u8, Setting.RealTimePeriod);
+        Add(kernel, "sched_rt_runtime_us"u8, Setting.RealTimeRuntime);
         Add(kernel, "panic_on_oops"u8, Setting.PanicOnOops, ReadOnly);
         Add(kernel, "kptr_restrict"u8, Setting.KptrRestrict, ReadOnly);
         Add(kernel, "dmesg_restrict"u8, Setting.DmesgRestrict, ReadOnly);

@@ -95,10 +95,13 @@ internal enum Setting
     ExitStatus,
     SelfTest,
     CorePattern,
+    CoreUsesPid,
     Printk,
     CapLastCap,
     GroupsMax,
     ChildRunsFirst,
+    RealTimePeriod,
+    RealTimeRuntime,
     PtyMax,
     PtyCount,
     PanicOnOops,
@@ -176,7 +179,7 @@ internal sealed class SysctlFile : ProcPage
                 Uuid(ref w, Core.Random.Next(), Core.Random.Next());
                 break;
             case Setting.CorePattern:
-                w.Text("core"u8);
+                w.Text(s.CorePattern.Text);
                 break;
             case Setting.Printk:
                 w.Text("4\t4\t1\t7"u8);
@@ -217,6 +220,9 @@ internal sealed class SysctlFile : ProcPage
         Setting.CapLastCap => 40,
         Setting.GroupsMax => 65536,
         Setting.ChildRunsFirst => s.ChildRunsFirst,
+        Setting.CoreUsesPid => s.CorePattern.AddsPid ? 1 : 0,
+        Setting.RealTimePeriod => s.Scheduler.RealTime.PeriodMicroseconds,
+        Setting.RealTimeRuntime => s.Scheduler.RealTime.RuntimeMicroseconds,
         Setting.PtyMax => Files.Terminal.PtyTable.Maximum,
         Setting.PtyCount => io.Ptys.Count,
         Setting.PanicOnOops => 1,
@@ -265,25 +271,34 @@ internal sealed class SysctlFile : ProcPage
     {
         long total = (long)from.Remaining;
         TaskSystem s = _files.System;
-        if (_setting is Setting.HostName or Setting.DomainName)
-        {
-            Span<byte> name = stackalloc byte[SystemNames.MaximumBytes];
-            Errno fault = from.CopyFromIter(name, out int count);
-            if (fault != Errno.None)
-                return fault;
-            int end = name.Slice(0, count).IndexOf((byte)'\n');
-            ReadOnlySpan<byte> text = name.Slice(0, end < 0 ? count : end);
-            if (_setting == Setting.HostName)
-                s.Names.SetHost(text);
-            else
-                s.Names.SetDomain(text);
-            return total;
-        }
-        if (_setting is Setting.CorePattern or Setting.Printk)
-            return total;
+        if (_setting is Setting.HostName or Setting.DomainName or Setting.CorePattern)
+            return SetText(s, ref from);
         if (!SysctlNumber.Take(ref from, out long value, out Errno error))
             return error;
         return Set(s, value) ? total : Errno.EINVAL;
+    }
+
+    // A text ends at the first line end; what is too long is cut off.
+    private Result<long> SetText(TaskSystem s, ref IovIter from)
+    {
+        long total = (long)from.Remaining;
+        Span<byte> buffer = stackalloc byte[CorePattern.MaximumBytes];
+        Errno fault = from.CopyFromIter(buffer, out int count);
+        if (fault != Errno.None)
+            return fault;
+        int end = buffer[..count].IndexOf((byte)'\n');
+        ReadOnlySpan<byte> text = buffer[..(end < 0 ? count : end)];
+        switch (_setting)
+        {
+            case Setting.HostName:
+                s.Names.SetHost(text[..Math.Min(text.Length, SystemNames.MaximumBytes)]);
+                return total;
+            case Setting.DomainName:
+                s.Names.SetDomain(text[..Math.Min(text.Length, SystemNames.MaximumBytes)]);
+                return total;
+            default:
+                return s.CorePattern.TrySet(text) ? total : Errno.EINVAL;
+        }
     }
 
     private bool Set(TaskSystem s, long value)
@@ -315,6 +330,13 @@ internal sealed class SysctlFile : ProcPage
                     return false;
                 s.ChildRunsFirst = (int)value;
                 return true;
+            case Setting.CoreUsesPid:
+                s.CorePattern.AddsPid = value != 0;
+                return true;
+            case Setting.RealTimePeriod:
+                return s.Scheduler.RealTime.TrySet(value, s.Scheduler.RealTime.RuntimeMicroseconds);
+            case Setting.RealTimeRuntime:
+                return s.Scheduler.RealTime.TrySet(s.Scheduler.RealTime.PeriodMicroseconds, value);
             case Setting.MaxMapCount:
                 if (value is < 0 or > int.MaxValue)
                     return false;
@@ -409,7 +431,7 @@ internal sealed class SysctlFile : ProcPage
                 _files.Io.PipeMaximumBytes = size;
                 return true;
             default:
-                return true;                                // accepted, and nothing depends on it
+                return false;                               // these are only read
         }
     }
 }

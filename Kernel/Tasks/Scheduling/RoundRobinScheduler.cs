@@ -22,6 +22,9 @@ internal sealed class RoundRobinScheduler : Scheduler
     private Task? _previous;
     private long _tickCredit;
 
+    /// <summary>What real-time tasks may take of the processor.</summary>
+    public readonly RealTimeBandwidth RealTime = new();
+
     /// <summary>Switches since boot, for <c>/proc/stat</c>'s <c>ctxt</c>.</summary>
     public ulong Switches { get; private set; }
 
@@ -50,6 +53,7 @@ internal sealed class RoundRobinScheduler : Scheduler
         Task previous = Task.Current;
         ulong now = Time.MonotonicNanoseconds;
         Account(previous, now);
+        RealTime.Roll(now);
         PerCpu.NeedReschedule = false;
 
         if (previous.State == ThreadState.Running)
@@ -77,7 +81,7 @@ internal sealed class RoundRobinScheduler : Scheduler
             }
         }
 
-        Task next = _queue.TakeBest() ?? _idle;
+        Task next = (RealTime.IsExhausted ? _queue.TakeBest(RunQueue.AwakenedLevel) : null) ?? _queue.TakeBest(0) ?? _idle;
         next.RunningSince = now;
         if (next.SliceLeft <= 0)
             Refill(next);
@@ -198,7 +202,8 @@ internal sealed class RoundRobinScheduler : Scheduler
             _tickCredit -= SliceNanoseconds;
             CpuTimers.Tick(task, inUser);
         }
-        if (task.SliceLeft <= 0 && _queue.Count != 0)
+        RealTime.Roll(now);
+        if (_queue.Count != 0 && (task.SliceLeft <= 0 || IsRealTimeTurnOver(task)))
             PerCpu.NeedReschedule = true;
         _system.Ticker.Reprogram(task, idle: false, _queue.Count != 0, now);
     }
@@ -244,6 +249,14 @@ internal sealed class RoundRobinScheduler : Scheduler
         return time;
     }
 
+    /// <summary>A real-time task runs that has had its part of the period, or one waits whose next period has begun.</summary>
+    private bool IsRealTimeTurnOver(Task running) => running.EffectivePriority > 0
+        ? RealTime.IsExhausted && _queue.BestLevel(RunQueue.AwakenedLevel) != int.MaxValue
+        : !RealTime.IsExhausted && _queue.BestLevel(0) < RunQueue.AwakenedLevel;
+
+    /// <summary>Real-time levels go behind all others once they have had their part.</summary>
+    private int Rank(int level) => RealTime.IsExhausted && level < RunQueue.AwakenedLevel ? RunQueue.Levels + level : level;
+
     private static int LevelOf(Task task)
     {
         if (task.EffectivePriority is > 0 and int priority)
@@ -258,11 +271,13 @@ internal sealed class RoundRobinScheduler : Scheduler
         task.SliceLeft = SliceOf(task);
     }
 
-    private static void Account(Task task, ulong now)
+    private void Account(Task task, ulong now)
     {
         ulong delta = now - task.RunningSince;
         task.RunningSince = now;
         task.RunNanoseconds += delta;
+        if (task.EffectivePriority > 0)
+            RealTime.Charge(delta);
         if (task.Policy != SchedulingPolicy.Fifo)
             task.SliceLeft -= (long)delta;
         if (task.SliceLeft <= 0)
@@ -286,9 +301,13 @@ internal sealed class RoundRobinScheduler : Scheduler
         _queue.AddLast(task, level);
         var current = (Task)PerCpu.Current;
         int running = ReferenceEquals(current, _idle) ? int.MaxValue : LevelOf(current);
-        if (level < running)
+        if (Rank(level) < Rank(running))
+        {
             PerCpu.NeedReschedule = true;
+        }
         else if (_queue.Count == 1)
+        {
             _system.Ticker.Reprogram(current, idle: false, contended: true, Time.MonotonicNanoseconds);
+        }
     }
 }

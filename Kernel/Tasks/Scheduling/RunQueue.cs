@@ -20,7 +20,7 @@ internal sealed class RunQueue
     public const int AwakenedLevel = 99;
     public const int TurnLevel = 100;
     public const int IdleLevel = 101;
-    private const int Levels = 102;
+    public const int Levels = 102;
 
     private readonly Task?[] _first = new Task?[Levels];
     private readonly Task?[] _last = new Task?[Levels];
@@ -29,9 +29,14 @@ internal sealed class RunQueue
     /// <summary>How many tasks wait.</summary>
     public int Count { get; private set; }
 
-    /// <summary>The best level at which somebody waits; <see cref="int.MaxValue"/> when nobody does.</summary>
-    public int BestLevel => _low != 0 ? BitOperations.TrailingZeroCount(_low)
-        : _high != 0 ? 64 + BitOperations.TrailingZeroCount(_high) : int.MaxValue;
+    /// <summary>The best level from <paramref name="from"/> on at which somebody waits; <see cref="int.MaxValue"/> when nobody does.</summary>
+    public int BestLevel(int from)
+    {
+        ulong low = from < 64 ? _low >> from << from : 0;
+        ulong high = from <= 64 ? _high : _high >> (from - 64) << (from - 64);
+        return low != 0 ? BitOperations.TrailingZeroCount(low)
+            : high != 0 ? 64 + BitOperations.TrailingZeroCount(high) : int.MaxValue;
+    }
 
     public void AddLast(Task task, int level)
     {
@@ -82,10 +87,10 @@ internal sealed class RunQueue
         Count--;
     }
 
-    /// <summary>Takes the next task to run out of the queue; null when nobody waits.</summary>
-    public Task? TakeBest()
+    /// <summary>Takes the next task to run, of level <paramref name="from"/> or behind it, out of the queue; null when nobody waits there.</summary>
+    public Task? TakeBest(int from)
     {
-        int level = BestLevel;
+        int level = BestLevel(from);
         if (level == int.MaxValue)
             return null;
         Task task = _first[level]!;

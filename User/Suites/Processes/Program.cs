@@ -36,7 +36,8 @@ internal static unsafe class Program
         new("Users without rights stay what they are", &Users),
         new("The vDSO is an ELF image and maps shows it", &VdsoIsThere),
         new("A thousand forks", &ThousandForks),
-        new("A limit on processes holds", &ProcessLimit));
+        new("A limit on processes holds", &ProcessLimit),
+        new("A real-time task that never sleeps leaves the others some of the processor", &RealTimeBandwidth));
 
     // ---- Calls that only this suite makes -------------------------------------------------------------------------------------------
 
@@ -512,5 +513,35 @@ internal static unsafe class Program
         if (pid == 0)
             Exit(9);
         return pid == Errno.TryAgain ? 0 : 1;
+    }
+
+    private static void RealTimeBandwidth()
+    {
+        int status = Child.Run(&SleepBesideSpinner);
+        if (status == 77)
+            Skip("may not use SCHED_FIFO");
+        Equal(0, status);
+    }
+
+    // Both on one processor: who sleeps gets it back although the other one is of a better class and never gives it away.
+    private static int SleepBesideSpinner()
+    {
+        ulong first = 1;
+        Syscall.Call(203, 0, sizeof(ulong), (nint)(&first));
+        int spinner = Linux.Fork();
+        if (spinner == 0)
+        {
+            int priority = 1;
+            if (Syscall.Call(144, 0, 1, (nint)(&priority)) != 0)
+                Exit(77);
+            while (true)
+            {
+            }
+        }
+        Sleep(5);
+        Sleep(5);
+        Kill(spinner, 9);
+        Wait(spinner, out int status);
+        return status == 9 ? 0 : status >> 8;
     }
 }
