@@ -24,6 +24,7 @@ internal static class SyscallAreas
         SocketTransferSyscalls.Register(ref builder);
         MemorySyscalls.Register(ref builder);
         ProcessVmSyscalls.Register(ref builder);
+        MemoryPolicySyscalls.Register(ref builder);
         FileOpenSyscalls.Register(ref builder);
         FileReadWriteSyscalls.Register(ref builder);
         FileStatSyscalls.Register(ref builder);

@@ -221,6 +221,7 @@ internal sealed unsafe partial class TaskSystem
             Futexes.Free(waiter);
         if (!task.KernelStackBottom.IsZero)
             Stacks.Free(task.KernelStackBottom);
+        task.MemoryPolicy?.Put();
         task.Group?.Put();
         _tasks.Free(task);
     }

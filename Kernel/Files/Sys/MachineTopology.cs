@@ -9,7 +9,8 @@ namespace NanoVm.Files.Sys;
 internal static class MachineTopology
 {
     /// <summary>Adds the directories. At boot.</summary>
-    public static void Add(SysFileSystem sys)
+    /// <returns>The node's.</returns>
+    public static ProcDirectory Add(SysFileSystem sys)
     {
         ProcDirectory system = Below(sys, Below(sys, sys.Root, "devices"u8), "system"u8);
         ProcDirectory cpu = Below(sys, system, "cpu"u8);
@@ -17,7 +18,9 @@ internal static class MachineTopology
         Text(sys, cpu, "offline"u8, default);
         Text(sys, cpu, "isolated"u8, default);
         Text(sys, cpu, "kernel_max"u8, "0"u8);
-        ProcDirectory topology = Below(sys, Below(sys, cpu, "cpu0"u8), "topology"u8);
+        ProcDirectory processor = Below(sys, cpu, "cpu0"u8);
+        processor.Add(sys, new FixedLink("node0"u8, "../../node/node0"u8));
+        ProcDirectory topology = Below(sys, processor, "topology"u8);
         Texts(sys, topology, "0"u8, "core_id"u8, "die_id"u8, "physical_package_id"u8);
         Texts(sys, topology, "0"u8, "core_cpus_list"u8, "core_siblings_list"u8, "die_cpus_list"u8);
         Texts(sys, topology, "0"u8, "package_cpus_list"u8, "thread_siblings_list"u8);
@@ -27,10 +30,13 @@ internal static class MachineTopology
         ProcDirectory node = Below(sys, system, "node"u8);
         Texts(sys, node, "0"u8, "online"u8, "possible"u8, "has_cpu"u8);
         Texts(sys, node, "0"u8, "has_memory"u8, "has_normal_memory"u8);
+        Text(sys, node, "has_generic_initiator"u8, default);
         ProcDirectory first = Below(sys, node, "node0"u8);
         Text(sys, first, "cpulist"u8, "0"u8);
         Text(sys, first, "cpumap"u8, "1"u8);
         Text(sys, first, "distance"u8, "10"u8);
+        first.Add(sys, new FixedLink("cpu0"u8, "../../cpu/cpu0"u8));
+        return first;
     }
 
     private static ProcDirectory Below(SysFileSystem sys, ProcDirectory parent, ReadOnlySpan<byte> name)

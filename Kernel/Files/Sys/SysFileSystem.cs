@@ -15,7 +15,7 @@ internal sealed class SysFileSystem : ProcFileSystem
         Root.Add(this, kernel);
         MemoryDirectory = new ProcDirectory("mm"u8);
         kernel.Add(this, MemoryDirectory);
-        MachineTopology.Add(this);
+        NodeDirectory = MachineTopology.Add(this);
     }
 
     /// <inheritdoc/>
@@ -26,4 +26,7 @@ internal sealed class SysFileSystem : ProcFileSystem
 
     /// <summary><c>/sys/kernel/mm</c>.</summary>
     public ProcDirectory MemoryDirectory { get; }
+
+    /// <summary><c>/sys/devices/system/node/node0</c>.</summary>
+    public ProcDirectory NodeDirectory { get; }
 }

@@ -180,7 +180,9 @@ internal sealed partial class MmStruct
             SetWriteProtection(area, part, protect: false);
         VmArea? before = part.Start > area.Start ? area : area.Previous;
         VmFlags flags = (area.Flags & ~VmFlags.UserfaultMask) | modes;
-        Errno error = ApplyFlags(ref before, area, part, flags, context, out VmArea covering);
+        AreaAttributes wanted = AreaAttributes.Of(area, part.Start, flags);
+        wanted.Userfault = context;
+        Errno error = ApplyAttributes(ref before, area, part, wanted, out VmArea covering);
         if (error != Errno.None)
             return error;
         ReplaceUserfault(covering, context);

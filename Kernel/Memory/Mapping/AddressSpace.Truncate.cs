@@ -60,6 +60,7 @@ internal abstract partial class AddressSpace
     {
         RemovePages(0, ulong.MaxValue);
         LeaveSwappedFiles();
+        FreePolicies();
         if (StoredPages != 0)
             Panic.Now("a page cache is freed with pages in it"u8);
     }

@@ -36,6 +36,7 @@ internal sealed partial class MmStruct
         area.File?.Get();
         area.Operations = original.Operations;
         area.PrivateData = original.PrivateData;
+        area.Policy = original.Policy?.Get();
         // A fork's child is not watched: the program knows nothing of it.
         if (ReferenceEquals(mm, original.Mm))
         {
@@ -59,6 +60,8 @@ internal sealed partial class MmStruct
         area.PrivateData = null;
         area.Userfault?.Put();
         area.Userfault = null;
+        area.Policy?.Put();
+        area.Policy = null;
         file?.Put();
         System.Areas.Free(area);
     }

@@ -34,6 +34,9 @@ internal sealed partial class MemorySystem
     public readonly ObjectCache<Faults.UserfaultContext> UserfaultContexts;
     public readonly ObjectCache<Faults.UserfaultWaiter> UserfaultWaiters;
     public readonly ObjectCache<Faults.UserfaultEvent> UserfaultEvents;
+    public readonly ObjectCache<Numa.MemoryPolicy> Policies;
+    public readonly ObjectCache<Numa.SharedPolicy> SharedPolicies;
+    public readonly ObjectCache<Numa.PolicyRange> PolicyRanges;
 
     /// <summary>Whether everybody may have kernel faults answered by programs. <c>/proc/sys/vm/unprivileged_userfaultfd</c>.</summary>
     public bool UnprivilegedUserfaults;
@@ -133,6 +136,9 @@ internal sealed partial class MemorySystem
         UserfaultContexts = new ObjectCache<Faults.UserfaultContext>(physical, "userfaultfd_ctx_cache"u8);
         UserfaultWaiters = new ObjectCache<Faults.UserfaultWaiter>(physical, "userfaultfd_wait"u8);
         UserfaultEvents = new ObjectCache<Faults.UserfaultEvent>(physical, "userfaultfd_event"u8);
+        Policies = new ObjectCache<Numa.MemoryPolicy>(physical, "numa_policy"u8);
+        SharedPolicies = new ObjectCache<Numa.SharedPolicy>(physical, "shared_policy"u8);
+        PolicyRanges = new ObjectCache<Numa.PolicyRange>(physical, "shared_policy_node"u8);
         if (Frames.Allocate(0, AllocationFlags.Zeroed, out ZeroPage) != Errno.None)
             Panic.Now("no frame for the zero page"u8);
         ulong spare = Frames.FreeFrames.Bytes / 1024 / 32;

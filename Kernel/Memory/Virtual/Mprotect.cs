@@ -174,12 +174,12 @@ internal sealed partial class MmStruct
     /// </summary>
     /// <returns><see cref="Errno.ENOMEM"/>: too many areas, or no memory. A cut at the start may have been made; it changes no meaning.</returns>
     private Errno ApplyFlags(ref VmArea? previous, VmArea area, PageRange part, VmFlags flags, out VmArea covering)
-        => ApplyFlags(ref previous, area, part, flags, area.Userfault, out covering);
+        => ApplyAttributes(ref previous, area, part, AreaAttributes.Of(area, part.Start, flags), out covering);
 
-    private Errno ApplyFlags(ref VmArea? previous, VmArea area, PageRange part, VmFlags flags, Faults.UserfaultContext? userfault, out VmArea covering)
+    /// <summary>As <see cref="ApplyFlags"/> where the watcher or the policy change: the caller puts those into <paramref name="covering"/>.</summary>
+    private Errno ApplyAttributes(ref VmArea? previous, VmArea area, PageRange part, in AreaAttributes wanted, out VmArea covering)
     {
-        AreaAttributes wanted = AreaAttributes.Of(area, part.Start, flags);
-        wanted.Userfault = userfault;
+        VmFlags flags = wanted.Flags;
         if (VmaMerge(previous, part, wanted) is { } merged)
         {
             merged.Flags |= flags & VmFlags.SoftDirty;

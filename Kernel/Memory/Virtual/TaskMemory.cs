@@ -19,6 +19,12 @@ internal abstract class TaskMemory : KernelThread
     /// <summary>Areas found last. This task only.</summary>
     public VmaCache VmaCache;
 
+    /// <summary>
+    /// Where its memory is to come from, unless an area says otherwise; null for the nearest node. With a reference. Changed by the task itself
+    /// only; others take a reference before they sleep. Linux: <c>mempolicy</c>.
+    /// </summary>
+    public Numa.MemoryPolicy? MemoryPolicy;
+
     /// <summary>The limits of its process.</summary>
     public ResourceLimits Limits = null!;
 

@@ -64,6 +64,9 @@ internal sealed class VmArea
     /// <summary>The program that answers this area's faults, with a reference; null for none. Linux: <c>vm_userfaultfd_ctx</c>.</summary>
     public Faults.UserfaultContext? Userfault;
 
+    /// <summary>Where its memory is to come from, with a reference; null for what the task says. Linux: <c>vm_policy</c>.</summary>
+    public Numa.MemoryPolicy? Policy;
+
     public PageRange Range => new(Start, End);
 
     public ulong Bytes => End - Start;

@@ -141,6 +141,10 @@ internal sealed class VmStat
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Add(VmCounter counter, ulong events) => _values[(int)counter] += events;
 
+    /// <summary>Whether Linux 6.1 as distributed does not count it.</summary>
+    public static bool IsOwn(VmCounter counter)
+        => counter is (>= VmCounter.VmaCacheHits and <= VmCounter.ForkPagesShared) or VmCounter.FaultSwapCache or VmCounter.FaultSwapIn or VmCounter.SystemCalls;
+
     /// <summary>The name in <c>/proc/vmstat</c>.</summary>
     public static ReadOnlySpan<byte> NameOf(VmCounter counter) => counter switch
     {

@@ -1,5 +1,6 @@
 using NanoVm.Core;
 using NanoVm.Memory.Mapping;
+using NanoVm.Memory.Numa;
 
 namespace NanoVm.Memory.Virtual;
 
@@ -29,6 +30,7 @@ internal sealed partial class MmStruct
         public MappableFile? File;
         public VmOperations? Operations;
         public Faults.UserfaultContext? Userfault;
+        public MemoryPolicy? Policy;
 
         /// <summary>The page of the file, or of the anonymous object, at the start of the range.</summary>
         public ulong PageOffset;
@@ -41,6 +43,7 @@ internal sealed partial class MmStruct
             File = area.File,
             Operations = area.Operations,
             Userfault = area.Userfault,
+            Policy = area.Policy,
             PageOffset = area.PageIndexOf(start),
         };
     }
@@ -146,6 +149,7 @@ internal sealed partial class MmStruct
             && ReferenceEquals(area.File, wanted.File)
             && ReferenceEquals(area.Operations, wanted.Operations)
             && ReferenceEquals(area.Userfault, wanted.Userfault)
+            && MemoryPolicy.AreAlike(area.Policy, wanted.Policy)
             && area.Operations is not { NeedsClose: true };
 
     /// <summary>

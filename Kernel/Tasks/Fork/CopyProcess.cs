@@ -164,6 +164,7 @@ internal static unsafe class CopyProcess
             child.RseqSignature = parent.RseqSignature;
             child.RseqEvent = parent.RseqEvent;
         }
+        child.MemoryPolicy = parent.MemoryPolicy?.Get();
         child.Personality = parent.Personality;
         child.TimerSlackNanoseconds = parent.TimerSlackNanoseconds;
         child.StartTime = Time.MonotonicNanoseconds;

@@ -40,7 +40,7 @@ internal sealed class HugePoolSetting(HugePool pool, ReadOnlySpan<byte> name, Hu
         vm.Add(proc, new HugePoolSetting(pool, "hugetlb_shm_group"u8, HugePoolNumber.SegmentGroup));
     }
 
-    /// <summary>Adds the directory of <c>/sys/kernel/mm</c>.</summary>
+    /// <summary>Adds the directories of <c>/sys/kernel/mm</c> and of the node.</summary>
     public static void AddDirectory(SysFileSystem sys, HugePool pool)
     {
         var sizes = new ProcDirectory("hugepages"u8);
@@ -51,6 +51,15 @@ internal sealed class HugePoolSetting(HugePool pool, ReadOnlySpan<byte> name, Hu
         size.Add(sys, new HugePoolSetting(pool, "nr_overcommit_hugepages"u8, HugePoolNumber.Overcommit));
         size.Add(sys, new HugePoolSetting(pool, "free_hugepages"u8, HugePoolNumber.Free));
         size.Add(sys, new HugePoolSetting(pool, "resv_hugepages"u8, HugePoolNumber.Reserved));
+        size.Add(sys, new HugePoolSetting(pool, "surplus_hugepages"u8, HugePoolNumber.Surplus));
+
+        // The node's own part of the pool: all of it.
+        sizes = new ProcDirectory("hugepages"u8);
+        sys.NodeDirectory.Add(sys, sizes);
+        size = new ProcDirectory("hugepages-2048kB"u8);
+        sizes.Add(sys, size);
+        size.Add(sys, new HugePoolSetting(pool, "free_hugepages"u8, HugePoolNumber.Free));
+        size.Add(sys, new HugePoolSetting(pool, "nr_hugepages"u8, HugePoolNumber.Pages));
         size.Add(sys, new HugePoolSetting(pool, "surplus_hugepages"u8, HugePoolNumber.Surplus));
     }
 

@@ -6,7 +6,7 @@ using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Tasks.Proc;
 
-/// <summary>A file with a piece of text for each area: <c>maps</c> and <c>smaps</c>.</summary>
+/// <summary>A file with a piece of text for each area: <c>maps</c>, <c>smaps</c> and <c>numa_maps</c>.</summary>
 /// <remarks>
 /// Linux: <c>m_start</c>, <c>m_next</c>. The cursor is the end of the last area shown, so a piece goes on in O(log areas) where the one
 /// before ended, whatever has been mapped and unmapped between them.
@@ -14,16 +14,16 @@ namespace NanoVm.Tasks.Proc;
 internal abstract class AreaFile(TaskSystem system, ReadOnlySpan<byte> name) : MemoryText(system, name)
 {
     /// <summary>Writes the text of one area. Holds <see cref="MmStruct.MmapLock"/> for reading.</summary>
-    protected abstract void Show(ref TextWriter w, VmArea area);
+    protected abstract void Show(Task task, ref TextWriter w, VmArea area);
 
     /// <inheritdoc/>
-    protected sealed override void Show(MmStruct mm, ref TextWriter w, ref ProcCursor cursor)
+    protected sealed override void Show(Task task, MmStruct mm, ref TextWriter w, ref ProcCursor cursor)
     {
         VmArea? area = cursor.Position == 0 ? mm.FirstArea : mm.FindVma(new VirtAddr(cursor.Position));
         for (; area is not null; area = area.Next)
         {
             int before = w.Length;
-            Show(ref w, area);
+            Show(task, ref w, area);
             if (w.Overflowed)
             {
                 w.Truncate(before);
@@ -47,7 +47,7 @@ internal abstract class AreaFile(TaskSystem system, ReadOnlySpan<byte> name) : M
 internal sealed class MapsFile(TaskSystem system) : AreaFile(system, "maps"u8)
 {
     /// <inheritdoc/>
-    protected override void Show(ref TextWriter w, VmArea area) => MapsText.Line(ref w, area);
+    protected override void Show(Task task, ref TextWriter w, VmArea area) => MapsText.Line(ref w, area);
 
     /// <inheritdoc/>
     protected override void ShowGate(ref TextWriter w) => MapsText.GateLine(ref w);
@@ -57,7 +57,7 @@ internal sealed class MapsFile(TaskSystem system) : AreaFile(system, "maps"u8)
 internal sealed class SmapsFile(TaskSystem system) : AreaFile(system, "smaps"u8)
 {
     /// <inheritdoc/>
-    protected override void Show(ref TextWriter w, VmArea area)
+    protected override void Show(Task task, ref TextWriter w, VmArea area)
     {
         MapsText.Line(ref w, area);
         var usage = new AreaUsage();

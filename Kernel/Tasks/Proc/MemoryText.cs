@@ -16,7 +16,7 @@ internal abstract class MemoryText(TaskSystem system, ReadOnlySpan<byte> name, u
     private readonly TaskSystem _system = system;
 
     /// <summary>Writes the next piece, as much as fits, and moves the cursor behind it. Holds <see cref="MmStruct.MmapLock"/> for reading.</summary>
-    protected abstract void Show(MmStruct mm, ref TextWriter w, ref ProcCursor cursor);
+    protected abstract void Show(Task task, MmStruct mm, ref TextWriter w, ref ProcCursor cursor);
 
     /// <inheritdoc/>
     public sealed override Errno Open(TaskFiles who, ProcOpenFile file) => TaskPermission.Check(_system, who, file.Subject);
@@ -35,19 +35,20 @@ internal abstract class MemoryText(TaskSystem system, ReadOnlySpan<byte> name, u
         if (task is null)
             return Errno.ESRCH;
         MmStruct? mm = TaskNode.MemoryOf(task);
-        task.Put();
         if (mm is null)
         {
+            task.Put();
             cursor.Ended = true;
             return Errno.None;
         }
         Errno error = mm.MmapLock.ReadLockKillable();
         if (error == Errno.None)
         {
-            Show(mm, ref w, ref cursor);
+            Show(task, mm, ref w, ref cursor);
             mm.MmapLock.ReadUnlock();
         }
         mm.Put();
+        task.Put();
         return error;
     }
 }

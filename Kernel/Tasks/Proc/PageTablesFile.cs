@@ -21,7 +21,7 @@ namespace NanoVm.Tasks.Proc;
 internal sealed class PageTablesFile(TaskSystem system) : MemoryText(system, "page_tables"u8, 0x100)
 {
     /// <inheritdoc/>
-    protected override void Show(MmStruct mm, ref TextWriter w, ref ProcCursor cursor)
+    protected override void Show(Task task, MmStruct mm, ref TextWriter w, ref ProcCursor cursor)
     {
         int levels = mm.System.PagingLevels;
         if (cursor.Position == 0)

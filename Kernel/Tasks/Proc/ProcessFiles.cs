@@ -67,6 +67,7 @@ internal sealed class ProcessFiles
         directory.Add(proc, new TaskStat(s));
         directory.Add(proc, new TaskStatm(s));
         directory.Add(proc, new MapsFile(s));
+        directory.Add(proc, new NumaMapsFile(s));
         directory.Add(proc, new MemFile(s));
         directory.Add(proc, new PlaceLink(s, "cwd"u8, PlaceKind.WorkingDirectory));
         directory.Add(proc, new PlaceLink(s, "root"u8, PlaceKind.Root));

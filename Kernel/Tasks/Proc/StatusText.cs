@@ -2,6 +2,7 @@ using System;
 using NanoVm.Core;
 using NanoVm.Files;
 using NanoVm.Files.Proc;
+using NanoVm.Memory.Numa;
 using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Tasks.Proc;
@@ -166,7 +167,9 @@ internal sealed class StatusFile(TaskSystem system) : TaskPage(system, "status"u
         Mask(ref w, "\nCapBnd:\t"u8, c.BoundingCapabilities);
         Mask(ref w, "\nCapAmb:\t"u8, c.AmbientCapabilities);
         Number(ref w, "\nNoNewPrivs:\t"u8, c.NoNewPrivileges ? 1 : 0);
-        w.Text("\nSeccomp:\t0\nSeccomp_filters:\t0\nSpeculation_Store_Bypass:\tvulnerable\nSpeculationIndirectBranch:\talways enabled\nCpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t"u8);
+        w.Text("\nSeccomp:\t0\nSeccomp_filters:\t0\nSpeculation_Store_Bypass:\tvulnerable\nSpeculationIndirectBranch:\talways enabled\nCpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed:\t"u8);
+        NodeMask.WithMemory.WriteBits(ref w);
+        w.Text("\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t"u8);
         w.Decimal(task.VoluntarySwitches);
         w.Text("\nnonvoluntary_ctxt_switches:\t"u8);
         w.Decimal(task.InvoluntarySwitches);

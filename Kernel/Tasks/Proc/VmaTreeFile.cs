@@ -15,7 +15,7 @@ namespace NanoVm.Tasks.Proc;
 internal sealed class VmaTreeFile(TaskSystem system) : MemoryText(system, "vma_tree"u8, 0x100)
 {
     /// <inheritdoc/>
-    protected override void Show(MmStruct mm, ref TextWriter w, ref ProcCursor cursor)
+    protected override void Show(Task task, MmStruct mm, ref TextWriter w, ref ProcCursor cursor)
     {
         if (cursor.Position == 0)
         {

@@ -1,5 +1,6 @@
 using System;
 using NanoVm.Core;
+using NanoVm.Files.Sys;
 using NanoVm.Hal;
 using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Virtual;
@@ -51,6 +52,7 @@ internal sealed class MachineFiles
         root.Add(proc, new LedgerFile(this));
         root.Add(proc, new FrameWords(this, "kpagecount"u8, FrameWordKind.MapCount));
         root.Add(proc, new FrameWords(this, "kpageflags"u8, FrameWordKind.Flags));
+        NodeFiles.Add(io.Sys, this);
     }
 
     /// <summary>The root of files and processes.</summary>
@@ -67,6 +69,19 @@ internal sealed class MachineFiles
 
     /// <summary>The handlers of interrupts with their counts; null until set.</summary>
     public InterruptTable? Interrupts { get; init; }
+
+    /// <summary>What the stacks of all threads in the kernel take.</summary>
+    public ulong KernelStackKilobytes
+    {
+        get
+        {
+            const ulong each = 16;
+            if (Io.Processes is not { } processes)
+                return 0;
+            processes.GetCounts(out int _, out int threads, out int _);
+            return (ulong)threads * each;
+        }
+    }
 
     /// <summary>What the kernel was started with.</summary>
     public ReadOnlySpan<byte> CommandLine => _commandLine;

@@ -58,7 +58,7 @@ internal sealed class MemInfo(MachineFiles machine) : ProcPage("meminfo"u8)
         Line(ref w, "SReclaimable:"u8, 0);
         Line(ref w, "SUnreclaim:"u8, slab);
         w.Left("KernelStack:"u8, 16);
-        w.Decimal(KernelStackPages() * 4, 8);
+        w.Decimal(_machine.KernelStackKilobytes, 8);
         w.Text(" kB\n"u8);
         Line(ref w, "PageTables:"u8, memory.PageTablePages);
         Line(ref w, "SecPageTables:"u8, 0);
@@ -88,7 +88,7 @@ internal sealed class MemInfo(MachineFiles machine) : ProcPage("meminfo"u8)
     }
 
     // Linux: seq_put_decimal_ull_width with the names padded in the source.
-    private static void Line(ref TextWriter w, ReadOnlySpan<byte> name, ulong pages)
+    public static void Line(ref TextWriter w, ReadOnlySpan<byte> name, ulong pages)
     {
         w.Left(name, 16);
         // A name of 16 letters or more (HardwareCorrupted) eats into the number's columns, as there.
@@ -102,13 +102,5 @@ internal sealed class MemInfo(MachineFiles machine) : ProcPage("meminfo"u8)
         w.Left(name, 19);
         w.Decimal(pages, 5);
         w.Byte((byte)'\n');
-    }
-
-    private ulong KernelStackPages()
-    {
-        if (_machine.Io.Processes is not { } processes)
-            return 0;
-        processes.GetCounts(out int _, out int threads, out int _);
-        return (ulong)threads * 4;
     }
 }

@@ -1,12 +1,14 @@
 using System;
 using NanoVm.Core;
 using NanoVm.Hal;
+using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Physical;
 using NanoVm.Memory.Virtual;
 
 namespace NanoVm.Files.Proc.Machine;
 
-/// <summary><c>/proc/vmstat</c>: a name and a number a line.</summary>
+/// <summary><c>/proc/vmstat</c>: a name and a number a line. Linux's names in Linux's order, then NanoVM's own.</summary>
+/// <remarks>Linux: <c>vmstat_start</c>. What stands for a part that NanoVM does not have is 0, as it is there while nothing uses it.</remarks>
 internal sealed class VmStatFile(MachineFiles machine) : ProcPage("vmstat"u8)
 {
     private readonly MachineFiles _machine = machine;
@@ -14,86 +16,207 @@ internal sealed class VmStatFile(MachineFiles machine) : ProcPage("vmstat"u8)
     /// <inheritdoc/>
     public override Errno Show(ProcOpenFile file, ref TextWriter w)
     {
-        MemorySystem memory = _machine.Memory;
+        VmStatText.Pages(ref w, _machine);
+        VmStatText.Line(ref w, "nr_dirty_threshold"u8, _machine.Cache.DirtyLimit);
+        VmStatText.Line(ref w, "nr_dirty_background_threshold"u8, _machine.Cache.BackgroundLimit);
+        VmStatText.Events(ref w, _machine);
+        VmStatText.Own(ref w, _machine);
+        return Errno.None;
+    }
+}
+
+/// <summary>The parts of <c>/proc/vmstat</c>; the first is a node's file too.</summary>
+internal static class VmStatText
+{
+    /// <summary>What there is at present. Pages, where the name does not say otherwise.</summary>
+    public static void Pages(ref TextWriter w, MachineFiles machine)
+    {
+        MemorySystem memory = machine.Memory;
         PhysicalMemory physical = memory.Physical;
-        ulong shmem = _machine.Cache.ShmemPages.Value;
-        ulong cached = _machine.Cache.Pages.Value;
-        Line(ref w, "nr_free_pages"u8, physical.Frames.FreeFrames.Value);
+        PageCache cache = machine.Cache;
         LruLists lru = physical.Frames.Lru;
         ulong activeAnonymous = lru.Count(LruKind.ActiveAnonymous).Value;
         ulong inactiveAnonymous = lru.Count(LruKind.InactiveAnonymous).Value;
         ulong activeFile = lru.Count(LruKind.ActiveFile).Value;
         ulong inactiveFile = lru.Count(LruKind.InactiveFile).Value;
+        ulong unevictable = lru.Count(LruKind.Unevictable).Value;
+        ulong waiting = cache.DirtyPages.Value + cache.WritebackPages.Value;
+        ulong allocations = Allocations(machine);
+
+        Line(ref w, "nr_free_pages"u8, physical.Frames.FreeFrames.Value);
         Line(ref w, "nr_zone_inactive_anon"u8, inactiveAnonymous);
         Line(ref w, "nr_zone_active_anon"u8, activeAnonymous);
         Line(ref w, "nr_zone_inactive_file"u8, inactiveFile);
         Line(ref w, "nr_zone_active_file"u8, activeFile);
-        Line(ref w, "nr_zone_unevictable"u8, lru.Count(LruKind.Unevictable).Value);
+        Line(ref w, "nr_zone_unevictable"u8, unevictable);
+        Line(ref w, "nr_zone_write_pending"u8, waiting);
         Line(ref w, "nr_mlock"u8, memory.MlockedPages);
+        Nothing(ref w, "nr_bounce nr_zspages nr_free_cma"u8);
+        Line(ref w, "numa_hit"u8, allocations);
+        Nothing(ref w, "numa_miss numa_foreign numa_interleave"u8);
+        Line(ref w, "numa_local"u8, allocations);
+        Nothing(ref w, "numa_other"u8);
         Line(ref w, "nr_inactive_anon"u8, inactiveAnonymous);
         Line(ref w, "nr_active_anon"u8, activeAnonymous);
         Line(ref w, "nr_inactive_file"u8, inactiveFile);
         Line(ref w, "nr_active_file"u8, activeFile);
-        Line(ref w, "nr_unevictable"u8, lru.Count(LruKind.Unevictable).Value);
+        Line(ref w, "nr_unevictable"u8, unevictable);
         Line(ref w, "nr_slab_reclaimable"u8, 0);
         Line(ref w, "nr_slab_unreclaimable"u8, physical.SlabFrames.Value);
+        Nothing(ref w, "nr_isolated_anon nr_isolated_file workingset_nodes workingset_refault_anon workingset_refault_file"u8);
+        Nothing(ref w, "workingset_activate_anon workingset_activate_file workingset_restore_anon workingset_restore_file workingset_nodereclaim"u8);
         Line(ref w, "nr_anon_pages"u8, memory.AnonymousPages);
         Line(ref w, "nr_mapped"u8, memory.FileMappedPages);
-        Line(ref w, "nr_file_pages"u8, cached);
-        Line(ref w, "nr_dirty"u8, _machine.Cache.DirtyPages.Value);
-        Line(ref w, "nr_writeback"u8, _machine.Cache.WritebackPages.Value);
-        Line(ref w, "nr_shmem"u8, shmem);
-        Line(ref w, "nr_dirtied"u8, _machine.Cache.Dirtied);
-        Line(ref w, "nr_written"u8, _machine.Cache.Written);
-        Line(ref w, "nr_dirty_threshold"u8, _machine.Cache.DirtyLimit);
-        Line(ref w, "nr_dirty_background_threshold"u8, _machine.Cache.BackgroundLimit);
+        Line(ref w, "nr_file_pages"u8, cache.Pages.Value);
+        Line(ref w, "nr_dirty"u8, cache.DirtyPages.Value);
+        Line(ref w, "nr_writeback"u8, cache.WritebackPages.Value);
+        Nothing(ref w, "nr_writeback_temp"u8);
+        Line(ref w, "nr_shmem"u8, cache.ShmemPages.Value);
+        Nothing(ref w, "nr_shmem_hugepages nr_shmem_pmdmapped nr_file_hugepages nr_file_pmdmapped"u8);
+        Line(ref w, "nr_anon_transparent_hugepages"u8, memory.AnonymousHugePages);
+        Nothing(ref w, "nr_vmscan_write nr_vmscan_immediate_reclaim"u8);
+        Line(ref w, "nr_dirtied"u8, cache.Dirtied);
+        Line(ref w, "nr_written"u8, cache.Written);
+        Nothing(ref w, "nr_throttled_written nr_kernel_misc_reclaimable nr_foll_pin_acquired nr_foll_pin_released"u8);
+        Line(ref w, "nr_kernel_stack"u8, machine.KernelStackKilobytes);
         Line(ref w, "nr_page_table_pages"u8, memory.PageTablePages);
-        // Not Linux's: how well reading ahead does. Pages that somebody waited for, windows, pages that were read before they were asked for.
-        Line(ref w, "pgcache_read_waited"u8, _machine.Cache.ReadsWaited);
-        Line(ref w, "pgcache_readahead_windows"u8, _machine.Cache.ReadAheadWindows);
-        Line(ref w, "pgcache_readahead_pages"u8, _machine.Cache.ReadAheadPages);
-        if (memory.Swap is { } swap)
-            Line(ref w, "nr_swapcached"u8, swap.CachedPages.Value);
+        Nothing(ref w, "nr_sec_page_table_pages"u8);
+        Line(ref w, "nr_swapcached"u8, memory.Swap?.CachedPages.Value ?? 0);
+        Nothing(ref w, "pgpromote_success pgpromote_candidate"u8);
+    }
+
+    /// <summary>What has happened since boot.</summary>
+    public static void Events(ref TextWriter w, MachineFiles machine)
+    {
+        MemorySystem memory = machine.Memory;
+        VmStat counters = memory.Statistics;
         ulong sectorsIn = 0;
         ulong sectorsOut = 0;
-        for (BlockDevice? device = _machine.Io.Vfs.Blocks.First; device is not null; device = device.Next)
+        for (BlockDevice? device = machine.Io.Vfs.Blocks.First; device is not null; device = device.Next)
         {
             if (device is PartitionDevice)
                 continue;                                   // its transfers are its disk's
             sectorsIn += device.SectorsRead;
             sectorsOut += device.SectorsWritten;
         }
+
         Line(ref w, "pgpgin"u8, sectorsIn >> 1);             // in KiB, as there
         Line(ref w, "pgpgout"u8, sectorsOut >> 1);
         Line(ref w, "pswpin"u8, memory.Swap?.PagesIn ?? 0);
         Line(ref w, "pswpout"u8, memory.Swap?.PagesOut ?? 0);
-        ReadOnlySpan<Zone> zones = physical.Frames.Zones;
         ulong freed = 0;
+        ulong normal = 0;
+        ReadOnlySpan<Zone> zones = memory.Physical.Frames.Zones;
         for (int i = 0; i < zones.Length; i++)
         {
-            w.Text("pgalloc_"u8);
-            w.Text(ZoneNames.Lower(zones[i].Kind));
-            w.Byte((byte)' ');
-            w.Decimal(zones[i].Allocations);
-            w.Byte((byte)'\n');
             freed += zones[i].Frees;
+            if (zones[i].Kind == ZoneKind.Normal)
+                normal = zones[i].Allocations;
+            else
+                Line(ref w, zones[i].Kind == ZoneKind.Dma ? "pgalloc_dma"u8 : "pgalloc_dma32"u8, zones[i].Allocations);
         }
+
+        Line(ref w, "pgalloc_normal"u8, normal);
+        Nothing(ref w, "pgalloc_movable pgalloc_device allocstall_dma allocstall_dma32"u8);
+        Line(ref w, counters, VmCounter.AllocationStalls);
+        Nothing(ref w, "allocstall_movable allocstall_device pgskip_dma pgskip_dma32 pgskip_normal pgskip_movable pgskip_device"u8);
         Line(ref w, "pgfree"u8, freed);
-        Line(ref w, "vmalloc_unpurged"u8, physical.Vmalloc.UnpurgedPages.Value);
-        Line(ref w, "vmalloc_purges"u8, physical.Vmalloc.Purges);
-        for (int i = 0; i < (int)VmCounter.Count; i++)
-            Line(ref w, VmStat.NameOf((VmCounter)i), memory.Statistics[(VmCounter)i]);
-        return Errno.None;
+        Line(ref w, counters, VmCounter.PgActivate);
+        Line(ref w, counters, VmCounter.PgDeactivate);
+        Line(ref w, counters, VmCounter.PgLazyFree);
+        Line(ref w, counters, VmCounter.PgFault);
+        Line(ref w, counters, VmCounter.PgMajFault);
+        Line(ref w, counters, VmCounter.PgLazyFreed);
+        Line(ref w, counters, VmCounter.PgRefill);
+        Line(ref w, "pgreuse"u8, counters[VmCounter.WpReuse]);
+        Line(ref w, counters, VmCounter.PgStealKswapd);
+        Line(ref w, counters, VmCounter.PgStealDirect);
+        Nothing(ref w, "pgdemote_kswapd pgdemote_direct"u8);
+        Line(ref w, counters, VmCounter.PgScanKswapd);
+        Line(ref w, counters, VmCounter.PgScanDirect);
+        Nothing(ref w, "pgscan_direct_throttle"u8);
+        Line(ref w, counters, VmCounter.PgScanAnonymous);
+        Line(ref w, counters, VmCounter.PgScanFile);
+        Line(ref w, counters, VmCounter.PgStealAnonymous);
+        Line(ref w, counters, VmCounter.PgStealFile);
+        Nothing(ref w, "zone_reclaim_failed pginodesteal slabs_scanned kswapd_inodesteal kswapd_low_wmark_hit_quickly kswapd_high_wmark_hit_quickly"u8);
+        Line(ref w, counters, VmCounter.KswapdRuns);
+        Nothing(ref w, "pgrotated drop_pagecache drop_slab"u8);
+        Line(ref w, counters, VmCounter.OomKill);
+        Nothing(ref w, "numa_pte_updates numa_huge_pte_updates numa_hint_faults numa_hint_faults_local numa_pages_migrated"u8);
+        Nothing(ref w, "pgmigrate_success pgmigrate_fail thp_migration_success thp_migration_fail thp_migration_split"u8);
+        Nothing(ref w, "compact_migrate_scanned compact_free_scanned compact_isolated compact_stall compact_fail compact_success"u8);
+        Nothing(ref w, "compact_daemon_wake compact_daemon_migrate_scanned compact_daemon_free_scanned"u8);
+        Nothing(ref w, "htlb_buddy_alloc_success htlb_buddy_alloc_fail"u8);
+        Line(ref w, counters, VmCounter.UnevictableCulled);
+        Nothing(ref w, "unevictable_pgs_scanned unevictable_pgs_rescued"u8);
+        Line(ref w, counters, VmCounter.UnevictableMlocked);
+        Line(ref w, counters, VmCounter.UnevictableMunlocked);
+        Nothing(ref w, "unevictable_pgs_cleared unevictable_pgs_stranded"u8);
+        Line(ref w, counters, VmCounter.ThpFaultAlloc);
+        Line(ref w, counters, VmCounter.ThpFaultFallback);
+        Nothing(ref w, "thp_fault_fallback_charge"u8);
+        Line(ref w, counters, VmCounter.ThpCollapseAlloc);
+        Line(ref w, counters, VmCounter.ThpCollapseAllocFailed);
+        Nothing(ref w, "thp_file_alloc thp_file_fallback thp_file_fallback_charge thp_file_mapped"u8);
+        Line(ref w, counters, VmCounter.ThpSplitPage);
+        Nothing(ref w, "thp_split_page_failed thp_deferred_split_page"u8);
+        Line(ref w, counters, VmCounter.ThpSplitPmd);
+        Nothing(ref w, "thp_scan_exceed_none_pte thp_scan_exceed_swap_pte thp_scan_exceed_share_pte thp_split_pud"u8);
+        Line(ref w, counters, VmCounter.ThpZeroPageAlloc);
+        Line(ref w, counters, VmCounter.ThpZeroPageAllocFailed);
+        Nothing(ref w, "thp_swpout thp_swpout_fallback balloon_inflate balloon_deflate balloon_migrate"u8);
+        Line(ref w, counters, VmCounter.SwapReadAhead);
+        Line(ref w, counters, VmCounter.SwapReadAheadHits);
+        Nothing(ref w, "ksm_swpin_copy cow_ksm direct_map_level2_splits direct_map_level3_splits nr_unstable"u8);
     }
 
-    private static void Line(ref TextWriter w, ReadOnlySpan<byte> name, ulong value)
+    /// <summary>What Linux does not count.</summary>
+    public static void Own(ref TextWriter w, MachineFiles machine)
     {
-        if (name.IsEmpty)
-            return;
+        // How well reading ahead does: pages that somebody waited for, windows, pages that were read before they were asked for.
+        Line(ref w, "pgcache_read_waited"u8, machine.Cache.ReadsWaited);
+        Line(ref w, "pgcache_readahead_windows"u8, machine.Cache.ReadAheadWindows);
+        Line(ref w, "pgcache_readahead_pages"u8, machine.Cache.ReadAheadPages);
+        Line(ref w, "vmalloc_unpurged"u8, machine.Memory.Physical.Vmalloc.UnpurgedPages.Value);
+        Line(ref w, "vmalloc_purges"u8, machine.Memory.Physical.Vmalloc.Purges);
+        for (VmCounter counter = 0; counter < VmCounter.Count; counter++)
+        {
+            if (VmStat.IsOwn(counter))
+                Line(ref w, machine.Memory.Statistics, counter);
+        }
+    }
+
+    /// <summary>How often frames were given out. There is one node: it was always the one that was wanted.</summary>
+    public static ulong Allocations(MachineFiles machine)
+    {
+        ulong sum = 0;
+        ReadOnlySpan<Zone> zones = machine.Memory.Physical.Frames.Zones;
+        for (int i = 0; i < zones.Length; i++)
+            sum += zones[i].Allocations;
+        return sum;
+    }
+
+    /// <summary>A name and a number.</summary>
+    public static void Line(ref TextWriter w, ReadOnlySpan<byte> name, ulong value)
+    {
         w.Text(name);
         w.Byte((byte)' ');
         w.Decimal(value);
         w.Byte((byte)'\n');
+    }
+
+    private static void Line(ref TextWriter w, VmStat counters, VmCounter counter) => Line(ref w, VmStat.NameOf(counter), counters[counter]);
+
+    /// <summary>A zero for each of the names.</summary>
+    private static void Nothing(ref TextWriter w, ReadOnlySpan<byte> names)
+    {
+        while (!names.IsEmpty)
+        {
+            int end = names.IndexOf((byte)' ');
+            Line(ref w, end < 0 ? names : names[..end], 0);
+            names = end < 0 ? default : names[(end + 1)..];
+        }
     }
 }
 
@@ -106,13 +229,5 @@ internal static class ZoneNames
         0 => "DMA"u8,
         1 => "DMA32"u8,
         _ => "Normal"u8,
-    };
-
-    /// <summary>The same in small letters.</summary>
-    public static ReadOnlySpan<byte> Lower(ZoneKind kind) => (int)kind switch
-    {
-        0 => "dma"u8,
-        1 => "dma32"u8,
-        _ => "normal"u8,
     };
 }
