@@ -130,7 +130,7 @@ internal sealed partial class MmStruct
     /// <summary>Whether a frame is mapped there that is not the page of zeros, the kernel's own nor a device's.</summary>
     private bool HasPages(VmArea area, PageRange part)
     {
-        if ((area.Flags & VmFlags.PfnMap) != 0)
+        if ((area.Flags & VmFlags.PfnMap) != 0 || area.Operations is SpecialMapping)
             return false;
         using (PageTableLock.Acquire())
         {
@@ -147,7 +147,7 @@ internal sealed partial class MmStruct
                 for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
                 {
                     Pte entry = walk.Table[i];
-                    if (entry.IsMapped() && !entry.IsSpecial && !System.Frames[entry.Pfn].Has(Physical.FrameFlags.Reserved))
+                    if (entry.IsMapped() && !entry.IsSpecial)
                         return true;
                 }
             }

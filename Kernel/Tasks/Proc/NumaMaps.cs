@@ -65,6 +65,8 @@ internal struct PlacedPages
     /// <summary>Counts them. Holds <see cref="MmStruct.MmapLock"/>. O(pages present).</summary>
     public void Add(VmArea area)
     {
+        if (area.Operations is SpecialMapping)
+            return;                             // the kernel's own pages are on no list
         MmStruct mm = area.Mm;
         FrameAllocator frames = mm.System.Frames;
         using (mm.PageTableLock.Acquire())
