@@ -179,7 +179,7 @@ internal sealed class MemoryPolicy
     }
 
     /// <summary>Writes "bind:0", "interleave=static:0", "default". Linux: <c>mpol_to_str</c>.</summary>
-    public static void Write(ref TextWriter w, MemoryPolicy? policy)
+    public static void Write(ref Core.TextWriter w, MemoryPolicy? policy)
     {
         if (policy is null)
         {

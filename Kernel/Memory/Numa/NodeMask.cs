@@ -89,7 +89,7 @@ internal struct NodeMask
     public static bool HasMemory(long node) => node is >= 0 and < Capacity && WithMemory.Contains((int)node);
 
     /// <summary>Writes "0,3-5". Linux: the format <c>%*pbl</c>.</summary>
-    public readonly void WriteList(ref TextWriter w)
+    public readonly void WriteList(ref Core.TextWriter w)
     {
         bool some = false;
         for (int node = 0; node < Capacity; node++)
@@ -114,7 +114,7 @@ internal struct NodeMask
     }
 
     /// <summary>Writes all bits in groups of 32, the highest first. Linux: the format <c>%*pb</c>.</summary>
-    public readonly void WriteBits(ref TextWriter w)
+    public readonly void WriteBits(ref Core.TextWriter w)
     {
         for (int i = Words - 1; i >= 0; i--)
         {
