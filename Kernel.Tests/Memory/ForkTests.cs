@@ -39,6 +39,41 @@ public sealed class ForkTests : VirtualTest
     }
 
     [Fact]
+    public void A_frame_that_a_device_writes_to_stays_the_parents_and_the_child_has_a_copy()
+    {
+        MapFixed(Base, 3);
+        Put(Base, 1);
+        Put(Base + Page, 2);
+        var frames = new Pfn[1];
+        Assert.Equal(1, Mm.PinPages(new VirtAddr(Base + Page), write: true, frames));
+        HostTask child = Fork();
+        Check(child.Mm!);
+        Put(Base + Page + 8, 3);
+        DirectMap.Page(frames[0])[16] = 4;
+        Mm.UnpinPages(frames, written: true);
+        Assert.Equal(frames[0], Mm.ReadPte(new VirtAddr(Base + Page)).Pfn);
+        Assert.Equal((3UL, 4UL), (Get(Base + Page + 8), Get(Base + Page + 16)));
+        Assert.Equal((1UL, 2UL, 0UL, 0UL), (Get(Base, child), Get(Base + Page, child), Get(Base + Page + 8, child), Get(Base + Page + 16, child)));
+        Put(Base + Page, 5, child);
+        Assert.Equal(2UL, Get(Base + Page));
+        Exit(child);
+    }
+
+    [Fact]
+    public void Protection_that_comes_and_goes_does_not_take_a_frame_from_its_device()
+    {
+        MapFixed(Base, 1);
+        Put(Base, 1);
+        var frames = new Pfn[1];
+        Assert.Equal(1, Mm.PinPages(new VirtAddr(Base), write: true, frames));
+        Assert.Equal(Errno.None, Protect(Base, 1, R));
+        Assert.Equal(Errno.None, Protect(Base, 1, RW));
+        Put(Base + 8, 2);
+        Assert.Equal(frames[0], Mm.ReadPte(new VirtAddr(Base)).Pfn);
+        Mm.UnpinPages(frames, written: true);
+    }
+
+    [Fact]
     public void Twenty_generations_each_keep_their_own_value()
     {
         MapFixed(Base, 2);

@@ -39,6 +39,22 @@ public sealed class HugePageTests : VirtualTest
     }
 
     [Fact]
+    public void Fork_splits_a_huge_page_that_a_device_writes_to_and_copies_the_one_small_page()
+    {
+        MapHuge();
+        var frames = new Pfn[1];
+        Assert.Equal(1, Mm.PinPages(new VirtAddr(Base + 5 * Page), write: true, frames));
+        HostTask child = Fork();
+        Check(child.Mm!);
+        Put(Base + 5 * Page + 8, 3);
+        DirectMap.Page(frames[0])[16] = 4;
+        Mm.UnpinPages(frames, written: true);
+        Assert.Equal((3UL, 4UL), (Get(Base + 5 * Page + 8), Get(Base + 5 * Page + 16)));
+        Assert.Equal((1UL, 0UL, 0UL), (Get(Base + 8, child), Get(Base + 5 * Page + 8, child), Get(Base + 5 * Page + 16, child)));
+        Exit(child);
+    }
+
+    [Fact]
     public void Memory_nobody_asked_huge_pages_for_gets_small_ones()
     {
         MapFixed(Base, Pages);

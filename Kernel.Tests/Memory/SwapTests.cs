@@ -125,6 +125,29 @@ public sealed class SwapTests : VirtualTest
         Assert.Equal(Errno.EINVAL, _swap.Stop(_file));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_page_that_a_device_writes_to_stays_also_one_that_is_not_needed(bool isLazilyFreed)
+    {
+        Assert.Equal(Errno.None, _swap.Start(_file, -1));
+        ulong at = Map(64);
+        for (ulong i = 0; i < 64; i++)
+            Put(at + i * Page, i + 1);
+        var frames = new Pfn[1];
+        Assert.Equal(1, Mm.PinPages(new VirtAddr(at + 7 * Page), write: true, frames));
+        if (isLazilyFreed)
+            Assert.Equal(Errno.None, Advise(at, 64, MemoryAdvice.Free));
+        for (int i = 0; i < 20; i++)
+            SwapOut(64);
+        Assert.Equal(isLazilyFreed ? 0UL : 63UL, Mm.SwapEntries);
+        DirectMap.Page(frames[0])[16] = 4;
+        Mm.UnpinPages(frames, written: true);
+        Assert.Equal((8UL, 4UL), (Get(at + 7 * Page), Get(at + 7 * Page + 16)));
+        Assert.Equal(isLazilyFreed ? 0UL : 7UL, Get(at + 6 * Page));
+        Assert.Equal(Errno.None, _swap.Stop(_file));
+    }
+
     [Fact]
     public void Pages_that_go_out_in_order_lie_side_by_side_and_are_read_in_clusters()
     {

@@ -15,7 +15,7 @@ public sealed class DiskCaseTests
     {
         using var scratch = new Scratch();
         string disk = DiskImage.MakeExt2(scratch, "disk", 64, options);
-        Run run = Guest.Shell("/usr/lib/tests/diskcases /mnt; /usr/lib/tests/diskcases /mnt names", 200, "--mem", "128M", "--disk", disk + ":/mnt");
+        Run run = Guest.Shell("/usr/lib/tests/diskcases /mnt; /usr/lib/tests/diskcases /mnt names", 200, "--mem", "128M", "--swap", "32M", "--disk", disk + ":/mnt");
         AssertPassed(run, 30);
         DiskImage.AssertClean(disk);
         Run attribute = HostTool.Run("/usr/sbin/debugfs", "-R", "ea_get /attributes user.kept", disk);

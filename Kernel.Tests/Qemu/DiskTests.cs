@@ -31,6 +31,20 @@ public sealed class DiskTests
     }
 
     [Fact]
+    public void A_disk_that_cannot_interrupt_works_by_looking()
+    {
+        using var scratch = new Scratch();
+        string disk = DiskImage.MakeExt2(scratch, "disk", 16);
+        Run run = Guest.Script("run-qemu.sh", "--direct", "--timeout", "100", "--disk", disk + ":/mnt", "--run",
+            "seq 1 200000 > /mnt/f; sync; echo 3 > /proc/sys/vm/drop_caches; md5sum < /mnt/f; seq 1 200000 | md5sum; dmesg | grep -c 'waiting by looking'",
+            "--", "-global", "virtio-blk-pci.vectors=0");
+        Assert.True(run.Status == 0, run.ToString());
+        string[] lines = run.Text.Split('\n');
+        Assert.Equal(lines[0], lines[1]);
+        Assert.Equal("1", lines[2]);
+    }
+
+    [Fact]
     public void Swap_holds_what_memory_does_not()
     {
         Run run = Guest.Shell(

@@ -100,7 +100,12 @@ internal sealed unsafe class VirtioBlock : BlockDevice
         for (int i = 0; i < slots.Length; i++)
         {
             if (memory.Allocate(PageSize.Bytes, out PhysAddr page) != Errno.None)
+            {
+                device.Fail();
+                Log.Warn($"virtio disk {index}: no memory for its requests");
                 return null;
+            }
+
             slots[i] = new Slot(page) { NextFree = i + 1 < slots.Length ? i + 1 : -1 };
         }
         var disk = new VirtioBlock(device, queue, slots, index);
@@ -163,6 +168,8 @@ internal sealed unsafe class VirtioBlock : BlockDevice
         uint offset = 0;
         _ = Fill(_slots[slot], direction == BlockDirection.Read ? TypeIn : TypeOut, sector, ref memory, ref offset);
         Start(slot, request);
+        if (_mustPoll)
+            Poll(_slots[slot]);                              // nobody else would look
         return Errno.None;
     }
 
@@ -270,11 +277,7 @@ internal sealed unsafe class VirtioBlock : BlockDevice
         KernelThread? self = PerCpu.CurrentOrNull;
         if (self is null || _mustPoll || !Interrupts.AreEnabled)
         {
-            while (!Volatile.Read(ref slot.IsDone))
-            {
-                Complete();
-                Interrupts.Pause();
-            }
+            Poll(slot);
         }
         else
         {
@@ -292,6 +295,16 @@ internal sealed unsafe class VirtioBlock : BlockDevice
         using (_lock.Acquire())
             Free(number);
         return error;
+    }
+
+    /// <summary>Looks at the queue until the device is done with a slot. Nothing that is completed meanwhile sleeps, so nobody else gets the slot.</summary>
+    private void Poll(Slot slot)
+    {
+        while (!Volatile.Read(ref slot.IsDone))
+        {
+            Complete();
+            Interrupts.Pause();
+        }
     }
 
     private void Free(int number)

@@ -21,7 +21,7 @@ internal sealed partial class MmStruct
 {
     /// <summary>Hands a fault to the program that watches the area.</summary>
     /// <returns>
-    /// <see cref="PageFaultResult.Retry"/>: it was answered, or a signal came; <see cref="MmapLock"/>, which was held for reading, is <b>released</b>.
+    /// <see cref="PageFaultResult.Retry"/>: it was answered, a signal came, or the watcher is leaving; <see cref="MmapLock"/>, which was held for reading, is <b>released</b>.
     /// <see cref="PageFaultResult.Sigbus"/> when nobody can be asked.
     /// </returns>
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -34,7 +34,12 @@ internal sealed partial class MmStruct
         if (context.UserModeOnly && !fromUser)
             return PageFaultResult.Sigbus;
         if (context.IsReleased)
-            return PageFaultResult.Handled;         // its areas are being set free just now: fault again
+        {
+            // Its areas are being set free just now: fault again. Who does that waits for the lock that is held here.
+            MmapLock.ReadUnlock();
+            return PageFaultResult.Retry;
+        }
+
         if (System.UserfaultWaiters.Allocate() is not { } waiter)
             return PageFaultResult.OutOfMemory;
         // The allocation may have slept, and the answer come meanwhile; who queued up after it would never be woken.

@@ -154,7 +154,7 @@ internal sealed partial class MmStruct
     private bool CanReuseHugetlb(Pfn page)
     {
         ref PageFrame frame = ref System.Frames[page];
-        return frame.UseCount == 1 && frame.ReferenceCount == 1;
+        return frame.UseCount == 1 && frame.UnpinnedReferences == 1;
     }
 
     private void MakeHugetlbWritable(PmdPlace place, VirtAddr block)

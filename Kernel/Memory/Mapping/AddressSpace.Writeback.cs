@@ -146,6 +146,7 @@ internal abstract partial class AddressSpace
     /// <summary>A transfer of dirty pages has ended. From the device's interrupt.</summary>
     internal void WriteFinished(ulong first, ReadOnlySpan<Pfn> pages, Errno error)
     {
+        PageCache cache = _cache;
         if (error != Errno.None)
             WriteFailed(error);
         for (int i = 0; i < pages.Length; i++)
@@ -155,10 +156,10 @@ internal abstract partial class AddressSpace
             bool enabled = _lock.AcquireRaw();
             _pages.ClearMark(first + (ulong)i, XArrayMark.Writeback);
             _lock.ReleaseRaw(enabled);
-            _cache.CountWriteback(-1);
-            // The last act: from here on the cache itself may go.
-            _cache.Locks.EndWriteback(pages[i]);
-            _cache.Frames.Put(pages[i]);
+            cache.CountWriteback(-1);
+            // The last act: with its last page the file may go.
+            cache.Locks.EndWriteback(pages[i]);
+            cache.Frames.Put(pages[i]);
         }
     }
 

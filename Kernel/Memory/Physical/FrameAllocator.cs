@@ -92,6 +92,17 @@ internal sealed partial class FrameAllocator
         Interlocked.Increment(ref frame.ReferenceCount);
     }
 
+    /// <summary>Takes a reference for a device that is going to write to the frame; <see cref="PageFrame.MayBePinned"/> tells. Linux: <c>try_grab_page(FOLL_PIN)</c>.</summary>
+    public void Pin(Pfn pfn) => Interlocked.Add(ref _frames[HeadOf(pfn)].ReferenceCount, PageFrame.PinBias);
+
+    /// <summary>Undoes <see cref="Pin"/>: the last reference frees the frame. Linux: <c>unpin_user_page</c>.</summary>
+    public void Unpin(Pfn pfn)
+    {
+        pfn = HeadOf(pfn);
+        if (Interlocked.Add(ref _frames[pfn].ReferenceCount, -PageFrame.PinBias) == 0)
+            Free(pfn);
+    }
+
     /// <summary>Takes a reference unless the frame is being freed. Linux: <c>get_page_unless_zero</c>.</summary>
     public bool TryGet(Pfn pfn)
     {

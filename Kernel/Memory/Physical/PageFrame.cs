@@ -27,9 +27,6 @@ internal struct PageFrame
     /// <summary>Of the first frame of a block: log2 of the block's frames.</summary>
     public byte Order;
 
-    /// <summary>Reserved for the reclaim generation.</summary>
-    public byte Age;
-
     /// <summary>Of a slab: the number of its cache (see <c>SlabCache.Number</c>).</summary>
     public ushort CacheNumber;
 
@@ -66,6 +63,18 @@ internal struct PageFrame
 
     /// <summary>Bit 0 of <see cref="Mapping"/>: anonymous. Linux: <c>PAGE_MAPPING_ANON</c>.</summary>
     public const nuint MappingAnonymous = 1;
+
+    /// <summary>What one pin adds to <see cref="ReferenceCount"/>: no field is left to count pins in. Linux: <c>GUP_PIN_COUNTING_BIAS</c>.</summary>
+    public const int PinBias = 1024;
+
+    /// <summary>
+    /// Whether a device may be writing to the frame. Also true of one that is held a thousand times for other reasons: who asks must be right, if
+    /// slower, with that answer, too. Linux: <c>page_maybe_dma_pinned</c>.
+    /// </summary>
+    public readonly bool MayBePinned => ReferenceCount >= PinBias;
+
+    /// <summary><see cref="ReferenceCount"/> without those of devices.</summary>
+    public readonly int UnpinnedReferences => ReferenceCount & (PinBias - 1);
 
     public readonly bool Has(FrameFlags flags) => (Flags & flags) == flags;
 

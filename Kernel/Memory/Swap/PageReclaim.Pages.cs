@@ -154,6 +154,14 @@ internal sealed partial class PageReclaim
             return Verdict.Keep;                            // its last user is about to free it
         if (frame.MapCount > 0 && (frame.Mapping & PageFrame.MappingAnonymous) == 0)
             return Verdict.Activate;                        // a page of a file that became shorter while it was mapped
+        if (frame.ReferenceCount > frame.MapCount + (cached ? 2 : 1))
+        {
+            // In somebody's hands, beside its entries, the swap cache and us. It could not be freed; and if a device writes to it, what comes
+            // after the copy on the disk was made would be lost.
+            _sawBusy = true;
+            return Verdict.Keep;
+        }
+
         if (!cached && !frame.Has(FrameFlags.SwapBacked))
         {
             if (DropLazilyFreed(pfn))

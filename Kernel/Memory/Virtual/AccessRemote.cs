@@ -127,8 +127,9 @@ internal sealed partial class MmStruct
     private bool TryGetFrame(VmArea area, VirtAddr address, bool write, bool mayWait, out Pfn frame, out bool released)
     {
         released = false;
-        // Two rounds at most in practice: one to bring the page in, one to break copy-on-write.
-        for (int round = 0; round < 8; round++)
+        // One round to bring the page in, one to break copy-on-write; more when reclaim or another thread takes it away again meanwhile. A page
+        // that is there is never refused, however often: who is killed goes.
+        while (true)
         {
             if (TryFindPmd(address, out PmdPlace place) && place.Entry.IsHuge)
             {
@@ -159,7 +160,7 @@ internal sealed partial class MmStruct
             FaultFlags flags = FaultFlags.Remote | (write ? FaultFlags.Write : FaultFlags.None) | (mayWait ? FaultFlags.AllowRetry : FaultFlags.None);
             PageFaultResult result = HandleMmFault(area, address, flags);
             released = result == PageFaultResult.Retry;
-            if (result != PageFaultResult.Handled)
+            if (result != PageFaultResult.Handled || TaskMemory.Current.FatalSignalPending)
                 break;
         }
 

@@ -1,5 +1,6 @@
 using NanoVm.Core;
 using NanoVm.Memory.Physical;
+using NanoVm.Memory.Swap;
 
 namespace NanoVm.Memory.Virtual;
 
@@ -10,6 +11,7 @@ namespace NanoVm.Memory.Virtual;
 ///   before   parent's entry  rw → frame (1 user)
 ///   after    parent's entry  r- → frame (2 users) ← r-  child's entry
 /// </code>
+/// A frame that a device writes to just now is not shared, or the parent's next write would take him away from it: the child gets a copy.
 /// </remarks>
 internal sealed partial class MmStruct
 {
@@ -17,7 +19,7 @@ internal sealed partial class MmStruct
     private static bool NeedsCopy(VmArea area)
         => area.AnonVma is not null || (area.Flags & (VmFlags.HugeTlb | VmFlags.MayShare)) == VmFlags.HugeTlb || (area.Flags & (VmFlags.PfnMap | VmFlags.MixedMap)) != 0;
 
-    /// <returns><see cref="Errno.ENOMEM"/> when a table cannot be made; what was copied belongs to the child and goes with it.</returns>
+    /// <returns><see cref="Errno.ENOMEM"/> when a table or a copy cannot be made; what was copied belongs to the child and goes with it.</returns>
     private Errno CopyPageRange(MmStruct child, VmArea copy, VmArea area)
     {
         if (!NeedsCopy(area))
@@ -27,6 +29,12 @@ internal sealed partial class MmStruct
         var walk = new PteTableWalk(this, area.Range);
         while (walk.MoveNext())
         {
+            if (walk.IsHuge && HasPinned && IsAnyPinned(walk.Huge.Entry))
+            {
+                SplitHuge(walk.Huge, walk.Start);
+                walk.TakeSplit();
+            }
+
             if (walk.IsHuge)
             {
                 Errno error = walk.Huge.Entry.IsFromPool ? CopyHugetlb(child, walk.Huge, walk.Start) : CopyHuge(child, walk.Huge, walk.Start, isWatched);
@@ -37,13 +45,25 @@ internal sealed partial class MmStruct
 
             if (!child.TryAllocatePte(walk.Start, out PageTable<Pte> target))
                 return Errno.ENOMEM;
-            CopyTable(child, ref walk, target, cow, isWatched);
+            Pfn spare = Pfn.None;
+            int next = walk.FirstIndex;
+            while ((next = CopyTable(child, copy, ref walk, next, target, ref spare, cow, isWatched)) <= walk.LastIndex)
+            {
+                if (System.Frames.Allocate(AllocationFlags.User, out spare) != Errno.None)
+                    return Errno.ENOMEM;
+            }
+
+            if (!spare.IsNone)
+                System.Frames.Put(spare);
         }
 
         return Errno.None;
     }
 
-    private void CopyTable(MmStruct child, ref PteTableWalk walk, PageTable<Pte> target, bool cow, bool isWatched)
+    /// <summary>Copies entries from index <paramref name="from"/> on.</summary>
+    /// <param name="spare">A frame for the copy of a pinned page, or none; it is none again when it was used.</param>
+    /// <returns>The index of a pinned page for which there was no frame; else one past the last.</returns>
+    private int CopyTable(MmStruct child, VmArea copy, ref PteTableWalk walk, int from, PageTable<Pte> target, ref Pfn spare, bool cow, bool isWatched)
     {
         ulong anonymous = 0;
         ulong file = 0;
@@ -53,8 +73,10 @@ internal sealed partial class MmStruct
         PteFlags parentsOwn = PteFlags.Accessed | (cow ? PteFlags.None : PteFlags.Dirty) | (isWatched ? PteFlags.None : PteFlags.UserfaultWriteProtect);
         PageTable<Pte> source = walk.Table;
         int last = walk.LastIndex;
+        bool looksForPins = HasPinned && cow;
         bool enabled = PageTableLock.AcquireRaw();
-        for (int i = walk.FirstIndex; i <= last; i++)
+        int i;
+        for (i = from; i <= last; i++)
         {
             Pte entry = source[i];
             if (entry.IsNone)
@@ -63,6 +85,18 @@ internal sealed partial class MmStruct
             {
                 System.DuplicateSwapEntry(child, entry);
                 target[i] = isWatched ? entry : entry.Without(PteFlags.UserfaultWriteProtect);
+                continue;
+            }
+
+            if (looksForPins && IsPinned(entry))
+            {
+                if (spare.IsNone)
+                    break;
+                DirectMap.CopyPage(spare, entry.Pfn);
+                System.AddNewAnonymous(copy, walk.AddressOf(i), spare);
+                target[i] = new Pte(spare, copy.PageProtection | PteFlags.Dirty | (PteFlags)(entry.Value & (ulong)~parentsOwn & (ulong)SwapEntry.Kept));
+                spare = Pfn.None;
+                child.AnonymousPages++;
                 continue;
             }
 
@@ -93,5 +127,22 @@ internal sealed partial class MmStruct
         child.FilePages += file;
         child.ShmemPages += shmem;
         System.Statistics.Add(VmCounter.ForkPagesShared, anonymous + file + shmem);
+        return i;
+    }
+
+    private bool IsPinned(Pte entry) => !entry.IsSpecial && System.Frames[entry.Pfn] is { IsAnonymous: true, MayBePinned: true };
+
+    /// <summary>Whether a device may be writing to a frame of a huge page. Those of the pool are not told apart. O(512).</summary>
+    private bool IsAnyPinned(Pmd huge)
+    {
+        if (huge.IsFromPool || huge.Has(PteFlags.Special))
+            return false;
+        for (int i = 0; i < PageSize.TableEntries; i++)
+        {
+            if (IsPinned(huge.ToPte(i)))
+                return true;
+        }
+
+        return false;
     }
 }

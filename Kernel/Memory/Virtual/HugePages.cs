@@ -199,7 +199,7 @@ internal sealed partial class MmStruct
             return false;
         for (ulong i = 0; i < FrameAllocator.HugeFrames; i++)
         {
-            if (frames[first + i].ReferenceCount != 1)
+            if (frames[first + i].UnpinnedReferences != 1)
                 return false;
         }
 

@@ -257,6 +257,6 @@ internal sealed partial class MmStruct
             || before.ProtectionKey != after.ProtectionKey;
     }
 
-    /// <summary>Whether an anonymous frame has this one user, so that writing in place harms nobody.</summary>
-    internal static bool CanReuse(ref PageFrame frame) => frame.IsAnonymous && frame.ReferenceCount == 1 && frame.MapCount == 1;
+    /// <summary>Whether an anonymous frame has this one user (and devices that write to it for him), so that writing in place harms nobody.</summary>
+    internal static bool CanReuse(ref PageFrame frame) => frame.IsAnonymous && frame.UnpinnedReferences == 1 && frame.MapCount == 1;
 }

@@ -120,7 +120,7 @@ internal sealed partial class MmStruct
             ref PageFrame frame = ref System.Frames[entry.Pfn + i];
             if (!frame.Has(FrameFlags.Huge) || !frame.IsAnonymous || frame.MapCount < 1 || frame.ReferenceCount < frame.MapCount)
                 return "mm: a frame of a huge page is not counted"u8;
-            if (entry.IsWritable && frame.ReferenceCount != 1)
+            if (entry.IsWritable && frame.MapCount != 1)
                 return "mm: a frame of a writable huge page is shared"u8;
         }
 

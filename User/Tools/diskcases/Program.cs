@@ -1,4 +1,5 @@
 using System;
+using System.Threading;
 using NanoVm.User.Suites;
 using static NanoVm.User.Ktap;
 
@@ -53,6 +54,7 @@ internal static unsafe partial class Program
         new("A direct read is short at the end and zeros in a hole", &DirectEndAndHole),
         new("A direct write makes a file longer, by whole blocks and by less", &DirectGrows),
         new("Direct I/O refuses memory that may not be used so", &DirectFaults),
+        new("A direct read arrives, whatever others do to its page meanwhile", &DirectReadUnderPressure),
         new("A mapping's store behind the old end survives growth", &MappedGrowth),
         new("A mapping that was synced hears of the next store", &StoreAfterSync),
         new("Bytes behind the end in a mapping never become the file's", &BehindTheEnd),
@@ -188,6 +190,59 @@ internal static unsafe partial class Program
         Equal(0, status);
         Equal(50, memory[Page]);
         Remove(direct, "fault"u8, memory, 4 * Page);
+    }
+
+    private static byte* s_pressed;
+    private static int s_pressing;
+
+    private static void DirectReadUnderPressure()
+    {
+        const int Reads = 1000, Pages = 16, StackBytes = 4 * Page;
+        // A thread as a C library makes it: VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, CHILD_CLEARTID.
+        const int ThreadFlags = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000 | 0x200000;
+        byte* memory = Memory(Page, 0);
+        int direct = Linux.Open("pressed"u8, ReadWrite | Create | Truncating | Direct, 0x1a4);
+        for (int i = 0; i < Pages; i++)
+        {
+            Fill(memory, Page, (byte)(i + 1));
+            Equal(Page, Linux.PositionedWrite(direct, memory, Page, i * Page));
+        }
+
+        s_pressed = memory;
+        s_pressing = 1;
+        int thread = 1;
+        byte* stack = Memory(StackBytes, 0);
+        nint* top = (nint*)(stack + StackBytes - 64);
+        delegate*<void> first = &Press;
+        top[0] = (nint)first;
+        Check(Syscall.Call(56, ThreadFlags, (nint)top, 0, (nint)(&thread)) > 0);
+        int wrong = 0;
+        for (int i = 0; i < Reads; i++)
+        {
+            int at = i * 7 % Pages;
+            if (Linux.PositionedRead(direct, memory, 1024, at * Page) != 1024 || !All(memory, 1024, (byte)(at + 1)))
+                wrong++;
+        }
+
+        Volatile.Write(ref s_pressing, 0);
+        while (Volatile.Read(ref thread) != 0)
+            Syscall.Call(24);
+        Equal(0, wrong);
+        Linux.Munmap((nint)stack, StackBytes);
+        Remove(direct, "pressed"u8, memory, Page);
+    }
+
+    // Out to swap where there is any, back by a look at it, then a store beside what the disk writes: that must not make it another page.
+    private static void Press()
+    {
+        while (Volatile.Read(ref s_pressing) != 0)
+        {
+            Syscall.Call(28, (nint)s_pressed, Page, 21);
+            _ = Volatile.Read(ref s_pressed[2048]);
+            Volatile.Write(ref s_pressed[2049], 1);
+        }
+
+        Syscall.Call(60, 0);
     }
 
     // ---- mappings ----------------------------------------------------------------------------------------------------------------
