@@ -28,7 +28,8 @@ internal static class CommandLine
         return value;
     }
 
-    private static bool TryNext(scoped ref ReadOnlySpan<byte> line, out ReadOnlySpan<byte> word)
+    /// <summary>Takes the next word off the line; false when there is none.</summary>
+    public static bool TryNext(scoped ref ReadOnlySpan<byte> line, out ReadOnlySpan<byte> word)
     {
         while (!line.IsEmpty && line[0] == (byte)' ')
             line = line[1..];

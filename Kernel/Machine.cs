@@ -92,6 +92,7 @@ internal sealed unsafe class Machine
         SeedRandom(info);
 
         Log.Info($"NanoVM 6.1.0-nanovm, command line: {info.CommandLine}");
+        ReportCommandLine(info);
         Log.Info($"memory: {Physical.Frames.FreeFrames.Bytes >> 10} KiB free of {Physical.Frames.TotalFrames.Bytes >> 10} KiB");
         Log.Info($"clock: TSC {Clock.TscHertz} Hz, APIC timer {Clock.ApicHertz} Hz");
 
@@ -208,6 +209,37 @@ internal sealed unsafe class Machine
             Physical.Failures.SetPending(kinds, number, repeat);
         else
             Log.Warn($"fail={wanted} is not understood: fail=KIND[,KIND...]:N or :N+, kinds alloc frame object bytes array vmalloc table swap copy io all");
+    }
+
+    /// <summary>Two lines at most: the words that nobody knows, and those that have no effect.</summary>
+    private static void ReportCommandLine(in BootInfo info)
+    {
+        if (info.IsCommandLineCut)
+            Log.Warn($"the command line is longer than {BootInfo.LongestCommandLine} bytes; the rest is not looked at");
+        Span<byte> room = stackalloc byte[2 * LogText.Capacity];
+        var unknown = new TextWriter(room[..LogText.Capacity]);
+        var wrong = new TextWriter(room[LogText.Capacity..]);
+        ReadOnlySpan<byte> line = info.CommandLine;
+        while (CommandLine.TryNext(ref line, out ReadOnlySpan<byte> word))
+        {
+            CommandLineWord verdict = CommandLineWords.Judge(word);
+            if (verdict == CommandLineWord.Unknown)
+                AddWord(ref unknown, word);
+            else if (verdict == CommandLineWord.Wrong)
+                AddWord(ref wrong, word);
+        }
+
+        if (!unknown.Written.IsEmpty)
+            Log.Info($"Unknown kernel command line parameters{unknown.Written}, will be passed to user space.");
+        if (!wrong.Written.IsEmpty)
+            Log.Warn($"command line: without effect, for the value is none that the word can have:{wrong.Written}");
+    }
+
+    private static void AddWord(ref Core.TextWriter to, ReadOnlySpan<byte> word)
+    {
+        to.Text(" "u8);
+        foreach (byte b in word)
+            to.Byte(b is > (byte)' ' and < 0x7f ? b : (byte)'?');
     }
 
     private void SeedRandom(in BootInfo info)

@@ -9,7 +9,7 @@ namespace NanoVm.Tests.Qemu;
 /// <summary>Damaged and malicious archives, disks, swap areas and command lines: the machine says no, and lives.</summary>
 public sealed class HostileFilesTests(ITestOutputHelper output)
 {
-    private const int BlockBytes = 1024, Disks = 8;
+    private const int BlockBytes = 1024, Disks = 8, LongestLine = 4095;
 
     /// <summary>What is done to each disk that can be mounted: look at everything, then change much, each in spite of errors.</summary>
     private const string UseDisks = """
@@ -181,12 +181,48 @@ public sealed class HostileFilesTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void A_long_command_line_does_not_keep_the_machine_from_running()
+    public void A_word_of_the_command_line_without_effect_is_told_in_one_line()
     {
-        // QEMU's own start-up code for -kernel hands on two thousand bytes at most.
-        Run run = Guest.Shell("echo lives", 100, "--append", new string('x', 700) + " " + string.Concat(Enumerable.Repeat("y=z ", 100)));
+        Run run = Guest.Shell("dmesg | grep -i 'command line'", 100, "--append", "quiet hugepages=-1 root=/dev/sda rows=99999999999999999999 norandmaps=1");
         Assert.True(run.Status == 0, run.ToString());
-        Assert.Equal("lives\n", run.Text);
+        Assert.Contains("Unknown kernel command line parameters quiet root=/dev/sda, will be passed to user space.\n", run.Text);
+        Assert.Contains("for the value is none that the word can have: hugepages=-1 rows=99999999999999999999 norandmaps=1\n", run.Text);
+    }
+
+    /// <summary>By QEMU's -kernel, and by GRUB.</summary>
+    [Theory]
+    [InlineData(LongestLine, "--direct")]
+    [InlineData(LongestLine)]
+    public void The_longest_command_line_arrives_whole(int bytes, params string[] how)
+    {
+        string line = string.Concat(Enumerable.Repeat("y=z ", 200));
+        // Behind what is asked for stand the words of run-qemu.sh itself.
+        line += new string('x', bytes - line.Length - "term=vt100 no-input".Length - 1);
+        Run run = Guest.Script("run-qemu.sh", [.. how, "--timeout", "100", "--append", line, "--run", "wc -c < /proc/cmdline"]);
+        Assert.True(run.Status == 0, run.ToString());
+        Assert.Equal($"{bytes + 1}\n", run.Text);
+    }
+
+    [Theory]
+    [InlineData("--direct")]
+    [InlineData()]
+    public void A_longer_one_is_refused(params string[] how)
+    {
+        Run run = Guest.Script("run-qemu.sh", [.. how, "--append", new string('x', LongestLine), "--run", "true"]);
+        Assert.True(run.Status == 2, run.ToString());
+        Assert.Single(run.Errors.TrimEnd('\n').Split('\n'));
+    }
+
+    [Theory]
+    [InlineData(4200)]
+    [InlineData(6000)]
+    [InlineData(20000)]
+    public void What_QEMU_makes_of_a_longer_one_is_no_hang(int bytes)
+    {
+        // The last -append counts. QEMU's start-up code writes the line over its own list of memory.
+        Run run = Guest.Script("run-qemu.sh", "--direct", "--timeout", "60", "--run", "true", "--", "-append", new string('x', bytes));
+        Assert.True(run.Status is 70 or 0, run.ToString());
+        Assert.True(run.Status == 0 || run.Errors.Contains("command line", StringComparison.Ordinal), run.ToString());
     }
 
     [Fact]

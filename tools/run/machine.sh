@@ -5,6 +5,8 @@
 # The status with which QEMU ends after the guest's kernel has written 0x46 to isa-debug-exit: a panic.
 readonly QEMU_STATUS_OF_PANIC=$(((0x46 << 1) | 1))
 readonly STATUS_OF_PANIC=70 STATUS_OF_TIMEOUT=124
+# With more, QEMU's start-up code for -kernel writes over what it has for the kernel; and the kernel looks at no more.
+readonly COMMAND_LINE_LIMIT=4095
 
 work='' machine_pid='' terminal_before='' log='' log_port='' log_reader='' output_filter=''
 qemu=() words=()
@@ -119,7 +121,9 @@ add_guest_options() {
 
 # add_kernel: the kernel, its initramfs with this run's files over it, and its command line, by -kernel or as an ISO.
 add_kernel() {
-  local initramfs=$artifacts/initramfs.cpio iso=$artifacts/nanovm.iso command_line=${words[*]-}
+  local initramfs=$artifacts/initramfs.cpio iso=$artifacts/nanovm.iso command_line=${words[*]-} bytes
+  bytes=$(printf %s "$command_line" | wc -c)
+  [ "$bytes" -le "$COMMAND_LINE_LIMIT" ] || refuse "the kernel's command line would have $bytes bytes; $COMMAND_LINE_LIMIT are the most"
   if ! overlay_is_empty; then
     initramfs=$work/initramfs.cpio
     cat "$artifacts/initramfs.cpio" > "$initramfs"

@@ -1,5 +1,4 @@
 using System;
-using System.Runtime.InteropServices;
 
 namespace NanoVm.Core.Boot;
 
@@ -39,9 +38,23 @@ public unsafe struct BootInfo
 
     internal byte* CommandLineStart;
 
-    /// <summary>The kernel's command line, without the kernel's name.</summary>
-    public readonly ReadOnlySpan<byte> CommandLine =>
-        MemoryMarshal.CreateReadOnlySpanFromNullTerminated(CommandLineStart);
+    /// <summary>Bytes of the command line that are looked at. Linux: <c>COMMAND_LINE_SIZE</c>, there 2,048 with the final zero.</summary>
+    public const int LongestCommandLine = 4095;
+
+    /// <summary>The kernel's command line, without the kernel's name, cut to <see cref="LongestCommandLine"/>.</summary>
+    public readonly ReadOnlySpan<byte> CommandLine
+    {
+        get
+        {
+            int length = 0;
+            while (CommandLineStart is not null && length < LongestCommandLine && CommandLineStart[length] != 0)
+                length++;
+            return new ReadOnlySpan<byte>(CommandLineStart, length);
+        }
+    }
+
+    /// <summary>The loader's line goes on behind what <see cref="CommandLine"/> shows.</summary>
+    public readonly bool IsCommandLineCut => CommandLine.Length == LongestCommandLine && CommandLineStart[LongestCommandLine] != 0;
 
     /// <summary>Reads what the loader left.</summary>
     /// <param name="handover">From boot/entry.asm.</param>
