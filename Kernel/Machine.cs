@@ -156,6 +156,7 @@ internal sealed unsafe class Machine
         });
         TmpfsCaches caches = ((TmpfsType)Vfs.FindType("tmpfs"u8)!).Caches;
         PerCpu.PanicCheck = new MemoryPanicCheck(Memory);
+        Memory.ThreadHolds = new ThreadHoldsOfTasks(Tasks);
         Memory.SharedMemory = new SharedMemory(Memory, PageCache, caches.MapOperations);
         var devices = new DeviceFileSystem(Io, caches, terminal);
         devices.Mount();

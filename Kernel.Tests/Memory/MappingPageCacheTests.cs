@@ -59,8 +59,8 @@ public sealed class MappingPageCacheTests
         Assert.Equal(page.Value, again.Value);
         Assert.Equal(1, space.Reads);
         Assert.Equal(3, machine.Memory.Frames[page].ReferenceCount);
-        machine.Memory.Frames.Put(page);
-        machine.Memory.Frames.Put(page);
+        machine.Memory.Frames.LetGo(page);
+        machine.Memory.Frames.LetGo(page);
         space.Validate();
         space.Evict();
         Assert.Equal(0, space.Charged);
@@ -94,7 +94,7 @@ public sealed class MappingPageCacheTests
             space.Validate();
             if (page.IsOk)
             {
-                machine.Memory.Frames.Put(page.Value);
+                machine.Memory.Frames.LetGo(page.Value);
                 break;
             }
 
@@ -103,7 +103,7 @@ public sealed class MappingPageCacheTests
             Assert.Equal(0UL, space.PageTotal);
         }
 
-        machine.Memory.Frames.Put(space.FindOrCreatePage(5).Value);
+        machine.Memory.Frames.LetGo(space.FindOrCreatePage(5).Value);
         Assert.Equal(Errno.ENOSPC, space.FindOrCreatePage(6).Error);
         Assert.Equal(2UL, space.Cache.ShmemPages.Value);
         space.Evict();
@@ -153,7 +153,7 @@ public sealed class MappingPageCacheTests
                         DirectMap.Page(page).Slice(i & 4095, part).Fill((byte)step);
                         Array.Fill(model, (byte)step, i, part);
                         space.MarkDirty(page);
-                        machine.Memory.Frames.Put(page);
+                        machine.Memory.Frames.LetGo(page);
                         _resident.Add(i >> 12);
                         i += part;
                     }
@@ -172,7 +172,7 @@ public sealed class MappingPageCacheTests
         if (space.FindPage(1).TryGet(out Pfn tail, out _))
         {
             Assert.Equal(-1, DirectMap.Page(tail)[(5000 - 4096)..].IndexOfAnyExcept((byte)0));
-            machine.Memory.Frames.Put(tail);
+            machine.Memory.Frames.LetGo(tail);
         }
 
         space.Evict();

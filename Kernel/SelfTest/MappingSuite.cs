@@ -114,7 +114,7 @@ internal sealed class MappingSuite : TestSuite
                 test.Check(DirectMap.Page(page)[100] == (byte)(index + 1 + round), "the page keeps what was written"u8);
                 DirectMap.Page(page).Fill((byte)(index + 2));
                 space.MarkDirty(page);
-                _cache.Frames.Put(page);
+                _cache.Frames.LetGo(page);
             }
         }
 
@@ -142,7 +142,7 @@ internal sealed class MappingSuite : TestSuite
             failures.Disarm();
             if (page.IsOk)
             {
-                _cache.Frames.Put(page.Value);
+                _cache.Frames.LetGo(page.Value);
                 break;
             }
 

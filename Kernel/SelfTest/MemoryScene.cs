@@ -15,6 +15,7 @@ namespace NanoVm.SelfTest;
 ///   Base   [ anonymous: 8 pages, written; after the fork both have 0…3, the parent has copies of 4…7 ]
 ///   Shared [ anonymous shared: 8 pages, written; a file of shared memory ]
 ///   Out    [ anonymous: 8 pages, in swap ]
+///   Zeros  [ anonymous: 1 page, only read: the zero page ]
 ///   Huge   [ one page of 2 MiB ]
 /// </code>
 /// </remarks>
@@ -25,6 +26,7 @@ internal sealed class MemoryScene
     public static VirtAddr Base => new(0x1000_0000);
     public static VirtAddr Shared => new(0x2000_0000);
     public static VirtAddr Out => new(0x2800_0000);
+    public static VirtAddr Zeros => new(0x3000_0000);
     public static VirtAddr Huge => new(0x4000_0000);
 
     private const int DiskPages = 64;
@@ -54,7 +56,8 @@ internal sealed class MemoryScene
         Mm = mm;
         const MapFlags isPrivate = MapFlags.Private | MapFlags.Anonymous;
         if (!Map(Base, Pages * PageSize.Bytes, isPrivate) || !Map(Shared, Pages * PageSize.Bytes, MapFlags.Shared | MapFlags.Anonymous)
-            || !Map(Out, Pages * PageSize.Bytes, isPrivate) || !Map(Huge, PageSize.LargeBytes, isPrivate))
+            || !Map(Out, Pages * PageSize.Bytes, isPrivate) || !Map(Huge, PageSize.LargeBytes, isPrivate)
+            || !Map(Zeros, PageSize.Bytes, isPrivate) || !Touch(Zeros, FaultFlags.None))
         {
             return false;
         }
@@ -125,10 +128,12 @@ internal sealed class MemoryScene
         return result.IsOk;
     }
 
-    private bool Write(VirtAddr address)
+    private bool Write(VirtAddr address) => Touch(address, FaultFlags.Write);
+
+    private bool Touch(VirtAddr address, FaultFlags access)
     {
         Mm.MmapLock.ReadLock();
-        PageFaultResult result = Mm.HandleMmFault(AreaAt(address), address, FaultFlags.Write | FaultFlags.User | FaultFlags.Remote);
+        PageFaultResult result = Mm.HandleMmFault(AreaAt(address), address, access | FaultFlags.User | FaultFlags.Remote);
         Mm.MmapLock.ReadUnlock();
         return result <= PageFaultResult.Installed;
     }

@@ -1,6 +1,7 @@
 using System;
 using NanoVm.Core;
 using NanoVm.Hal;
+using NanoVm.Memory.Check;
 using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Physical;
 using NanoVm.Memory.Virtual;
@@ -70,7 +71,9 @@ internal sealed class SelfTests
             ulong free = _memory.Frames.FreeFrames.Value;
             _context.Begin();
             suite.Run(number, _context);
-            _memory.Physical.Validate();
+            MemoryReport report = default;
+            MemoryCheck.Run(_memory, ref report);
+            _context.Check(report.Errors == 0, report.FirstError);
             _memory.Physical.Shrink();
             _context.Check(_memory.Frames.FreeFrames.Value == free, "all frames came back"u8);
             failed |= _context.Failed;

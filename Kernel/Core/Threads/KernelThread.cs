@@ -92,6 +92,9 @@ internal abstract unsafe class KernelThread
     /// <summary>While not zero a fault in a user copy is not handled but fails the copy at once. Linux: <c>pagefault_disabled</c>.</summary>
     public int PageFaultsDisabled;
 
+    /// <summary>References to pages that the thread works on just now, and will give back. Counted by <c>FrameAllocator.Hold</c>, compared by <c>memfsck</c>.</summary>
+    public int HeldFrames;
+
     /// <summary>Which of its next requests for memory is to fail.</summary>
     public FailNth FailNth;
 

@@ -187,7 +187,7 @@ internal sealed partial class Ext2File : OpenFile
                 break;
             ReadAhead.Moved(index);
             error = to.CopyToIter(DirectMap.Page(page).Slice(offset, count), out int copied);
-            pages.Cache.Frames.Put(page);
+            pages.Cache.Frames.LetGo(page);
             position += copied;
         }
         return error;
@@ -263,7 +263,7 @@ internal sealed partial class Ext2File : OpenFile
             inode.MarkInodeDirty();
         }
         pages.MarkDirty(page);                               // also when nothing was copied: new blocks have to become what the page is
-        pages.Cache.Frames.Put(page);
+        pages.Cache.Frames.LetGo(page);
         return error;
     }
 
@@ -286,7 +286,7 @@ internal sealed partial class Ext2File : OpenFile
             pages.FinishOverwrite(page, index, error);
         else
             pages.MarkDirty(page);
-        pages.Cache.Frames.Put(page);
+        pages.Cache.Frames.LetGo(page);
         if (error != Errno.None)
             return error;
         position += copied;

@@ -206,7 +206,7 @@ internal sealed partial class Ext2Inode
             return error;
         int length = (int)Math.Min(Math.Min(Size, PageSize.Bytes), (ulong)to.Length);
         DirectMap.Page(page)[..length].CopyTo(to);
-        mapping.Cache.Frames.Put(page);
+        mapping.Cache.Frames.LetGo(page);
         return length;
     }
 
@@ -267,7 +267,7 @@ internal sealed partial class Ext2Inode
             mapping.MarkDirty(page);
             Size = (ulong)text.Length;
         }
-        mapping.Cache.Frames.Put(page);
+        mapping.Cache.Frames.LetGo(page);
         return error;
     }
 

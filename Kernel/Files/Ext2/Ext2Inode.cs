@@ -143,7 +143,7 @@ internal sealed partial class Ext2Inode : Inode
         {
             if (!mapping.FindOrCreatePage(size >> PageSize.Shift).TryGet(out Pfn page, out Errno error))
                 return error;
-            mapping.Cache.Frames.Put(page);
+            mapping.Cache.Frames.LetGo(page);
         }
         Size = size;
         mapping.Truncate(size);
@@ -166,7 +166,7 @@ internal sealed partial class Ext2Inode : Inode
         if (superblock.BlockSize < PageSize.Bytes)
             Rmap.PageMkclean(mapping.Cache.Frames, page);
         DirectMap.Page(page)[(int)offset..].Clear();
-        mapping.Cache.Frames.Put(page);
+        mapping.Cache.Frames.LetGo(page);
     }
 
     /// <summary>The last user of a deleted file has gone: its pages go at once, the rest when the disk has forgotten it.</summary>

@@ -37,7 +37,7 @@ internal sealed class Ext2Metadata : AddressSpace
 
     public Span<byte> Bytes(Pfn page) => DirectMap.Page(page)[..(int)blockSize];
 
-    public void Release(Pfn page) => Cache.Frames.Put(page);
+    public void Release(Pfn page) => Cache.Frames.LetGo(page);
 
     /// <summary>The block was freed: what is in memory of it must never reach the disk, where it is another's soon.</summary>
     public void Forget(uint block)
@@ -54,7 +54,7 @@ internal sealed class Ext2Metadata : AddressSpace
             return Errno.None;
         Cache.Locks.WaitWritten(page);
         Errno error = Cache.Frames[page].Has(FrameFlags.Error) ? Errno.EIO : Errno.None;
-        Cache.Frames.Put(page);
+        Cache.Frames.LetGo(page);
         return error;
     }
 
@@ -64,7 +64,7 @@ internal sealed class Ext2Metadata : AddressSpace
         if (!FindPage(block).TryGet(out Pfn page, out _))
             return false;
         bool dirty = Cache.Frames[page].HasAny(FrameFlags.Dirty | FrameFlags.Writeback);
-        Cache.Frames.Put(page);
+        Cache.Frames.LetGo(page);
         return dirty;
     }
 

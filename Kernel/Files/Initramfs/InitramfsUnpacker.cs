@@ -158,7 +158,7 @@ internal ref struct InitramfsUnpacker
                 part = part[..(int)PageSize.Bytes];
             part.CopyTo(DirectMap.Page(page));
             pages.MarkDirty(page);
-            pages.Cache.Frames.Put(page);
+            pages.Cache.Frames.LetGo(page);
         }
         inode.Size = (ulong)data.Length;
         return Errno.None;

@@ -91,11 +91,11 @@ internal sealed class HugeFile : OpenFile
             int offset = (int)(at & PageSize.Mask);
             int count = (int)Math.Min(Math.Min(PageSize.Bytes - (ulong)offset, inode.Size - at), to.Remaining);
             int copied;
-            if (pages.TryFind(at >> PageSize.LargeShift, out Pfn page))
+            if (pages.TryHold(at >> PageSize.LargeShift, out Pfn page))
             {
                 Pfn small = page + ((at & (PageSize.LargeBytes - 1)) >> PageSize.Shift);
                 error = to.CopyToIter(DirectMap.Page(small).Slice(offset, count), out copied);
-                pages.Pool.RemoveUse(page);
+                pages.Cache.Frames.LetGo(page);
             }
             else
             {

@@ -45,7 +45,7 @@ internal sealed class TmpfsFile : OpenFile
             if (pages.FindOrSwapIn((ulong)position >> PageSize.Shift).TryGet(out Pfn page, out error))
             {
                 error = to.CopyToIter(DirectMap.Page(page).Slice(offset, count), out copied);
-                pages.Cache.Frames.Put(page);
+                pages.Cache.Frames.LetGo(page);
             }
             else if (error == Errno.ENOENT)
             {
@@ -174,7 +174,7 @@ internal sealed class TmpfsFile : OpenFile
             error = from.CopyFromIter(DirectMap.Page(page).Slice(offset, count), out int copied);
             if (copied > 0)
                 pages.MarkDirty(page);
-            pages.Cache.Frames.Put(page);
+            pages.Cache.Frames.LetGo(page);
             position += copied;
             if ((ulong)position > inode.Size)
                 inode.Size = (ulong)position;

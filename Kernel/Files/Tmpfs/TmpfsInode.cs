@@ -284,11 +284,7 @@ internal sealed class TmpfsInode : Inode
         TmpfsCaches caches = superblock.Caches;
         superblock.InodeFreed();
         if (mapping is not null)
-        {
-            mapping.TakeBackPromise();
             caches.Mappings.Free(mapping);
-        }
-
         if (huge is not null)
             caches.HugeSpaces.Free(huge);
         if (IsLongLink)

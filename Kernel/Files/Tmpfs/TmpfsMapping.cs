@@ -46,14 +46,30 @@ internal sealed class TmpfsMapping : AddressSpace
         return error;
     }
 
-    /// <summary>The last word before the object is freed.</summary>
-    internal void TakeBackPromise() => Cache.System?.Uncommit(PromisedPages);
+    /// <summary>Gives all pages and promises back: the last act before the object is freed.</summary>
+    internal new void Evict()
+    {
+        base.Evict();
+        Cache.System?.Uncommit(PromisedPages);
+    }
+
+    /// <summary>Pages that were promised one by one: those that the file has, and one that is just coming.</summary>
+    private ulong chargedPages;
+
+    /// <inheritdoc/>
+    internal override ulong CommittedPages => PromisedPages + chargedPages;
 
     protected override Errno ChargePage()
     {
         Errno error = superblock.ReserveBlock();
-        if (error != Errno.None || PromisedPages != 0 || Cache.System is not { } system || system.CommitShared(1) == Errno.None)
+        if (error != Errno.None || PromisedPages != 0 || Cache.System is not { } system)
             return error;
+        if (system.CommitShared(1) == Errno.None)
+        {
+            chargedPages++;
+            return Errno.None;
+        }
+
         superblock.ReleaseBlocks(1);
         return Errno.ENOSPC;
     }
@@ -61,7 +77,9 @@ internal sealed class TmpfsMapping : AddressSpace
     protected override void UnchargePage()
     {
         superblock.ReleaseBlocks(1);
-        if (PromisedPages == 0)
-            Cache.System?.Uncommit(1);
+        if (PromisedPages != 0 || Cache.System is not { } system)
+            return;
+        chargedPages--;
+        system.Uncommit(1);
     }
 }

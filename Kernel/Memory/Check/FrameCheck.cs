@@ -10,7 +10,8 @@ namespace NanoVm.Memory.Check;
 /// One pass in the order of frame numbers: a block's first frame comes before the others, so two borders are enough to know whether a frame
 /// lies inside a free or a used block.
 /// <code>
-///   references = entries that map it + 1 in a page cache + 1 in the swap cache (+ who works on it just now, for pages of users)
+///   references = entries that map it + 1 in a page cache + 1 in the swap cache + who works on it just now (<see cref="PageFrame.Holds"/>);
+///                1 and those who work on it, for what belongs to the kernel and for a page of the pool
 ///   map count  = small entries (+ 1 for the huge page that it is a part of)
 /// </code>
 /// </remarks>
@@ -71,9 +72,46 @@ internal static class FrameCheck
         ref PageFrame frame = ref system.Frames[pfn];
         report.PoolPages++;
         uint found = system.FoundHuge[(int)(pfn.Value >> FrameAllocator.HugeOrder)];
-        uint counted = (uint)FrameAllocator.PoolMappingsOf(frame);
+        uint counted = (uint)frame.UseCount;
         if (counted < found || (counted != found && report.BusyAddressSpaces == 0))
             report.Fail("a huge page of the pool is not used as often as it is found"u8, pfn);
+        report.HeldReferences += (ulong)frame.Holds;
+        report.Unless(frame.ReferenceCount == 1 + frame.Holds, "a huge page of the pool has references that nobody holds"u8, pfn);
+    }
+
+    /// <summary>Every reference has a holder that is known.</summary>
+    private static void CheckReferences(in PageFrame frame, Pfn pfn, ref MemoryReport report)
+    {
+        if (frame.MapCount > 0)
+        {
+            if (frame.IsAnonymous)
+                report.MappedAnonymous++;
+            else
+                report.MappedOthers++;
+        }
+
+        if (frame.MlockCount > 0)
+        {
+            report.LockedPages++;
+            report.Locks += (ulong)frame.MlockCount;
+        }
+
+        report.Unless(frame.Holds >= frame.Pins, "a frame is pinned by devices that do not hold it"u8, pfn);
+        report.HeldReferences += (ulong)frame.Holds;
+        if (frame.Has(FrameFlags.Reserved))
+            return;
+        if (frame.HasAny(FrameFlags.Slab | FrameFlags.PageTable | FrameFlags.Vmalloc))
+        {
+            report.Unless(frame.ReferenceCount == 1 && frame.MapCount == 0 && frame.Holds == 0, "a frame of the kernel's own is held twice or mapped"u8, pfn);
+            return;
+        }
+
+        int holders = frame.MapCount + frame.Holds + (frame.Has(FrameFlags.PageCache) ? 1 : 0) + (frame.Has(FrameFlags.SwapCache) ? 1 : 0);
+        // Without any mark it is the kernel's own: a buffer, the zero page, the vDSO that programs map. Its owner has a reference.
+        if ((frame.Flags & ~FrameFlags.Head) == 0)
+            holders++;
+        report.Unless(frame.ReferenceCount >= holders, "a frame has fewer references than holders"u8, pfn);
+        report.Unless(frame.ReferenceCount <= holders, "a frame has references that nobody holds"u8, pfn);
     }
 
     private static void CheckUsed(MemorySystem system, Pfn pfn, ref MemoryReport report)
@@ -102,27 +140,11 @@ internal static class FrameCheck
             CheckPoolPage(system, pfn, ref report);
         if (!inPool && ((uint)frame.MapCount < mapped || ((uint)frame.MapCount != mapped && report.BusyAddressSpaces == 0)))
             report.Fail("a frame's map count is not the number of entries that map it"u8, pfn);
-        bool isUsers = frame.HasAny(FrameFlags.PageCache | FrameFlags.Anonymous);
-        int holders = frame.MapCount + (frame.Has(FrameFlags.PageCache) ? 1 : 0) + (frame.Has(FrameFlags.SwapCache) ? 1 : 0);
         if (!frame.Has(FrameFlags.Tail) && !inPool)
-        {
-            report.Unless(frame.ReferenceCount >= holders, "a frame has fewer references than holders"u8, pfn);
-            if (isUsers && frame.ReferenceCount > holders)
-                report.HeldReferences += (ulong)(frame.ReferenceCount - holders);
-            if (frame.HasAny(FrameFlags.Slab | FrameFlags.PageTable | FrameFlags.Vmalloc))
-                report.Unless(frame.ReferenceCount == 1 && frame.MapCount == 0, "a frame of the kernel's own is held twice or mapped"u8, pfn);
-        }
-
+            CheckReferences(frame, pfn, ref report);
         report.Unless(inPool || !frame.Has(FrameFlags.PageCache) || FrameMapping.AddressSpaceOf(frame) is not null, "a page of a cache does not know its file"u8, pfn);
         if (FrameMapping.AddressSpaceOf(frame) is { } file && !inPool)
-        {
             report.Unless(file.IsAt(pfn, frame.Index), "a frame names a page cache that does not have it"u8, pfn);
-            if (file.IsFirstPage(frame.Index))
-            {
-                file.Check(ref report);
-                report.PageCaches++;
-            }
-        }
 
         if (frame.Has(FrameFlags.Reserved))
             report.Reserved++;

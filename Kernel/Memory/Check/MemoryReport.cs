@@ -15,8 +15,20 @@ internal ref struct MemoryReport
     /// <summary>Frames of RAM by what they are for. Inner frames of blocks of more than one count as what the first is for, or as used by the kernel.</summary>
     public ulong Reserved, Free, Slab, PageTable, Vmalloc, Anonymous, Cached, Kernel;
 
-    /// <summary>References to pages of users beyond those of entries and caches: somebody sleeps with one in his hands, in a transfer or a copy.</summary>
+    /// <summary>References that threads and transfers have for a while: beyond those of entries and caches there are no others.</summary>
     public ulong HeldReferences;
+
+    /// <summary>Anonymous frames and others that small or huge entries map, and those that are locked in memory, with the entries of locked areas.</summary>
+    public ulong MappedAnonymous, MappedOthers, LockedPages, LockedEntries, Locks;
+
+    /// <summary>Pages of all page caches: all, those of shared memory, those that wait to be written, those that are being written.</summary>
+    public ulong CachedPages, SharedPages, DirtyPages, WrittenPages;
+
+    /// <summary>What is promised: pages of accountable areas and of shared memory, and huge pages of the pool.</summary>
+    public ulong CommittedPages, HugePromises;
+
+    /// <summary>Tables of all address spaces by their own counts.</summary>
+    public ulong TablePages;
 
     /// <summary>Entries of the kernel's page tables, and what else was walked.</summary>
     public ulong KernelEntries, SwapSlots, PoolPages, ListedFrames, PageCaches;

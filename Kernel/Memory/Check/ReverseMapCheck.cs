@@ -20,8 +20,17 @@ internal static class ReverseMapCheck
         }
 
         report.Unless(hasOwn, "an area has no chain to where its new pages go"u8);
-        if (area.File?.Mapping is { } file)
-            report.Unless(file.HasArea(area), "an area is not in its file's tree"u8);
+        if (area.File?.Mapping is not { } file)
+            return;
+        file.FoundAreas++;
+        report.Unless(file.HasArea(area), "an area is not in its file's tree"u8);
+    }
+
+    /// <summary>When all areas have been met: the reverse maps have no others.</summary>
+    public static void Counts(MmStruct mm, ref MemoryReport report)
+    {
+        for (VmArea? area = mm.Areas.First; area is not null; area = area.Next)
+            area.AnonVma?.CheckFound(ref report);
     }
 
     /// <summary>The page at <paramref name="address"/> knows the place from which a walk would come to it.</summary>

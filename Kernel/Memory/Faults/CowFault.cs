@@ -25,7 +25,7 @@ internal sealed partial class MmStruct
         }
 
         DirectMap.CopyPage(copy, fault.Page);
-        System.Frames.Put(fault.Page);
+        System.Frames.LetGo(fault.Page);
         FinishFault(ref fault, copy, write: true);
         System.Statistics.Count(VmCounter.FaultCow);
         return PageFaultResult.Handled;

@@ -35,7 +35,7 @@ internal sealed partial class MmStruct
         PageFaultResult result = operations.Fault(ref fault);
         if (result != PageFaultResult.Handled)
             return result;
-        FinishFault(ref fault, fault.Page, write: false);
+        FinishFileFault(ref fault, write: false);
         System.Statistics.Count(VmCounter.FaultRead);
         return PageFaultResult.Handled;
     }
@@ -50,6 +50,13 @@ internal sealed partial class MmStruct
         bool enabled = PageTableLock.AcquireRaw();
         operations.MapPages(ref fault, area.PageIndexOf(start), area.PageIndexOf(end - PageSize.Bytes));
         PageTableLock.ReleaseRaw(enabled);
+    }
+
+    /// <summary>Sets the entry to the file's page, which the caller holds: his reference becomes the entry's.</summary>
+    private void FinishFileFault(ref VmFault fault, bool write)
+    {
+        System.Frames.Keep(fault.Page);
+        FinishFault(ref fault, fault.Page, write);
     }
 
     /// <summary>Sets the entry to <paramref name="page"/>, whose reference the caller hands over, unless somebody else was faster. Linux: <c>finish_fault</c>.</summary>

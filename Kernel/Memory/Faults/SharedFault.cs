@@ -19,7 +19,7 @@ internal sealed partial class MmStruct
             result = operations.PageMkwrite(ref fault);
             if (result != PageFaultResult.Handled)
             {
-                System.Frames.Put(fault.Page);
+                System.Frames.LetGo(fault.Page);
                 return result;
             }
         }
@@ -29,7 +29,7 @@ internal sealed partial class MmStruct
         }
 
         System.MarkFileFrameDirty(ref System.Frames[fault.Page], fault.Page);
-        FinishFault(ref fault, fault.Page, write: true);
+        FinishFileFault(ref fault, write: true);
         System.Statistics.Count(VmCounter.FaultShared);
         return PageFaultResult.Handled;
     }

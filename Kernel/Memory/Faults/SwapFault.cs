@@ -43,7 +43,7 @@ internal sealed partial class MmStruct
         {
             PageTableLock.ReleaseRaw(enabled);
             swap.Locks.Unlock(page);
-            System.Frames.Put(page);
+            System.Frames.LetGo(page);
             return PageFaultResult.Handled;
         }
 
@@ -72,6 +72,7 @@ internal sealed partial class MmStruct
         PageTableLock.ReleaseRaw(enabled);
 
         // The entry's use of the slot goes; the reference to the page becomes the entry's.
+        System.Frames.Keep(page);
         swap.ChangeUses(slot, -1);
         swap.TryFreeCached(page, lockedByCaller: true);
         swap.Locks.Unlock(page);

@@ -132,7 +132,7 @@ internal sealed partial class MmStruct
             return Errno.ENOMEM;
         if (!TryAllocatePte(address, out PageTable<Pte> table))
         {
-            System.Frames.Put(page);
+            System.Frames.LetGo(page);
             return Errno.ENOMEM;
         }
 
@@ -145,12 +145,13 @@ internal sealed partial class MmStruct
             bool write = (area.Flags & VmFlags.Shared) != 0;
             if (write)
                 System.MarkFileFrameDirty(ref System.Frames[page], page);
+            System.Frames.Keep(page);
             SetFilePte(area, ref entry, address, page, write);
         }
 
         PageTableLock.ReleaseRaw(enabled);
         if (!isFree)
-            System.Frames.Put(page);
+            System.Frames.LetGo(page);
         return isFree ? Errno.None : Errno.EEXIST;
     }
 

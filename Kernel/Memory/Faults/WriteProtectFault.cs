@@ -149,9 +149,9 @@ internal sealed partial class MmStruct
         {
             fault.Page = original.Pfn;
             fault.PageIndex = fault.Area.PageIndexOf(fault.Address);
-            System.Frames.Get(fault.Page);
+            System.Frames.Hold(fault.Page);
             PageFaultResult result = operations.PageMkwrite(ref fault);
-            System.Frames.Put(fault.Page);
+            System.Frames.LetGo(fault.Page);
             if (result != PageFaultResult.Handled)
                 return result;
         }

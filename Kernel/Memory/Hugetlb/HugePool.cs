@@ -153,6 +153,8 @@ internal sealed class HugePool(FrameAllocator frames)
 
         report.Unless(free == Free && report.PoolPages == Total, "the pool counts its huge pages wrong"u8);
         report.Unless(Reserved <= Free && Surplus <= Total, "the pool has promised more huge pages than it has"u8);
+        report.Unless(report.HugePromises == Reserved || (report.HugePromises < Reserved && report.BusyAddressSpaces != 0),
+            "the pool's promises are not those of its files and mappings"u8);
         _lock.ReleaseRaw(enabled);
     }
 

@@ -96,6 +96,18 @@ internal sealed class HugeReservation
             reservation._pool.Unreserve(unused);
     }
 
+    /// <summary>How many pages of <paramref name="area"/> are still promised; for memfsck.</summary>
+    public static ulong CountPromises(VmArea area)
+    {
+        if (area.PrivateData is not HugeReservation reservation)
+            return 0;
+        ulong count = 0;
+        ulong bit = (area.PageOffset >> FrameAllocator.HugeOrder) - reservation._first;
+        for (ulong end = bit + (area.Bytes >> PageSize.LargeShift); bit < end && bit >> 6 < (ulong)reservation._used.Length; bit++)
+            count += (reservation._used[(int)(bit >> 6)] >> (int)(bit & 63) & 1) == 0 ? 1UL : 0;
+        return count;
+    }
+
     /// <summary>A part was moved by <c>mremap</c>; when it is unmapped at its old place nothing is to be given back.</summary>
     public static void Moved(VmArea area, PageRange source)
     {

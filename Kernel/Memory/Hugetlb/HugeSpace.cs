@@ -1,6 +1,7 @@
 using System;
 using NanoVm.Core;
 using NanoVm.Core.Sync;
+using NanoVm.Memory.Check;
 using NanoVm.Memory.Mapping;
 using NanoVm.Memory.Physical;
 using NanoVm.Memory.Virtual;
@@ -45,7 +46,42 @@ internal abstract class HugeSpace : AddressSpace
         base.Evict();
     }
 
-    /// <summary>The page with number <paramref name="index"/>, with one more use for the caller.</summary>
+    /// <summary>The page with number <paramref name="index"/>, held by the caller: it may leave the file meanwhile, but is nobody else's before <c>LetGo</c>.</summary>
+    public bool TryHold(ulong index, out Pfn page)
+    {
+        bool enabled = _hugeLock.AcquireRaw();
+        page = PageOf(_huge.Load(index));
+        if (!page.IsNone)
+            Cache.Frames.Hold(page);
+        _hugeLock.ReleaseRaw(enabled);
+        return !page.IsNone;
+    }
+
+    /// <summary>Counts the file's uses of pages, in <see cref="Virtual.MemorySystem.FoundHuge"/>, and the promises made for it.</summary>
+    internal override void Check(ref MemoryReport report)
+    {
+        base.Check(ref report);
+        ulong errors = report.Errors, pages = 0, index = 0;
+        ulong entries = _huge.Check(ref report);
+        bool isSound = report.Errors == errors;
+        bool enabled = _hugeLock.AcquireRaw();
+        while (isSound && _huge.TryFind(ref index, ulong.MaxValue, out ulong entry))
+        {
+            Pfn page = PageOf(entry);
+            if (page.IsNone)
+                report.HugePromises++;
+            else if (report.Unless(Cache.Frames.IsRam(page) && Cache.Frames[page].Has(FrameFlags.HugePool), "a file has a huge page that is none of the pool"u8, page))
+                Cache.System!.FoundHuge[(int)(page.Value >> FrameAllocator.HugeOrder)]++;
+            pages += page.IsNone ? 0UL : 1;
+            entries--;
+            index++;
+        }
+
+        _hugeLock.ReleaseRaw(enabled);
+        report.Unless(!isSound || (pages == HugePages && entries == 0), "a file counts its huge pages wrong"u8);
+    }
+
+    /// <summary>The page with number <paramref name="index"/>, with one more use for the caller, who must not sleep before he gives it back or keeps it.</summary>
     public bool TryFind(ulong index, out Pfn page)
     {
         bool enabled = _hugeLock.AcquireRaw();

@@ -92,6 +92,7 @@ internal abstract partial class AddressSpace
     {
         bool enabled = _areasLock.AcquireRaw();
         report.Unless(_areas.Validate(out ulong count) && count == (ulong)AreaCount, "a file's tree of areas is broken"u8);
+        report.Unless(FoundAreas == AreaCount || (FoundAreas < AreaCount && report.BusyAddressSpaces != 0), "a file's tree has areas that nobody has"u8);
         _areasLock.ReleaseRaw(enabled);
     }
 

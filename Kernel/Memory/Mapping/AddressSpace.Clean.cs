@@ -22,7 +22,7 @@ internal abstract partial class AddressSpace
                 dropped++;
             }
 
-            _cache.Frames.Put(page);
+            _cache.Frames.LetGo(page);
             if (index++ == last)
                 break;
         }
@@ -49,7 +49,7 @@ internal abstract partial class AddressSpace
             else
                 RemovePage(page, index);
             _cache.Locks.Unlock(page);
-            _cache.Frames.Put(page);
+            _cache.Frames.LetGo(page);
             if (index++ == last)
                 break;
         }
@@ -64,7 +64,7 @@ internal abstract partial class AddressSpace
         bool found = _pages.TryFind(ref index, last, out ulong entry);
         page = found ? PageOf(entry) : Pfn.None;
         if (found)
-            _cache.Frames.Get(page);
+            _cache.Frames.Hold(page);
         _lock.ReleaseRaw(enabled);
         return found;
     }

@@ -67,7 +67,7 @@ internal abstract partial class AddressSpace
             if (error == Errno.None && index == end >> PageSize.Shift && (end & PageSize.Mask) != 0)
                 DirectMap.Page(pages[i])[(int)(end & PageSize.Mask)..].Clear();
             FinishPage(pages[i], index, error);
-            _cache.Frames.Put(pages[i]);
+            _cache.Frames.LetGoOfTransfer(pages[i]);
         }
     }
 

@@ -115,7 +115,7 @@ internal abstract partial class AddressSpace
             return error;
         _cache.Frames.Lru.Add(page, LruKind.InactiveAnonymous);
         _cache.Locks.Unlock(page);
-        _cache.Frames.Put(page);
+        _cache.Frames.LetGo(page);
         return Errno.None;
     }
 
@@ -219,7 +219,7 @@ internal abstract partial class AddressSpace
         }
 
         _cache.Locks.Unlock(page);
-        _cache.Frames.Put(page);
+        _cache.Frames.LetGo(page);
         return Errno.None;
     }
 

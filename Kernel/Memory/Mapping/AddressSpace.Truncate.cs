@@ -61,6 +61,7 @@ internal abstract partial class AddressSpace
         RemovePages(0, ulong.MaxValue);
         LeaveSwappedFiles();
         FreePolicies();
+        _cache.Remove(this);
         if (StoredPages != 0)
             Panic.Now("a page cache is freed with pages in it"u8);
     }
@@ -90,7 +91,7 @@ internal abstract partial class AddressSpace
             else
             {
                 Pfn page = PageOf(entry);
-                _cache.Frames.Get(page);
+                _cache.Frames.Hold(page);
                 _lock.ReleaseRaw(enabled);
 
                 _cache.Locks.Lock(page);
@@ -99,7 +100,7 @@ internal abstract partial class AddressSpace
                 if (!onlyUnwritten || !_cache.Frames[page].Has(FrameFlags.UpToDate))
                     done = RemovePage(page, index);
                 _cache.Locks.Unlock(page);
-                _cache.Frames.Put(page);
+                _cache.Frames.LetGo(page);
             }
 
             if (done && index++ == last)
@@ -116,6 +117,6 @@ internal abstract partial class AddressSpace
             return;
         DirectMap.Page(page).Slice((int)from, (int)(to - from)).Clear();
         MarkDirty(page);
-        _cache.Frames.Put(page);
+        _cache.Frames.LetGo(page);
     }
 }

@@ -105,10 +105,10 @@ internal abstract partial class AddressSpace
             }
 
             Pfn page = PageOf(entry);
-            _cache.Frames.Get(page);
+            _cache.Frames.Hold(page);
             _lock.ReleaseRaw(enabled);
             _cache.Locks.WaitWritten(page);
-            _cache.Frames.Put(page);
+            _cache.Frames.LetGo(page);
             if (index++ == last)
                 return;
         }
@@ -159,7 +159,7 @@ internal abstract partial class AddressSpace
             cache.CountWriteback(-1);
             // The last act: with its last page the file may go.
             cache.Locks.EndWriteback(pages[i]);
-            cache.Frames.Put(pages[i]);
+            cache.Frames.LetGoOfTransfer(pages[i]);
         }
     }
 
@@ -201,7 +201,7 @@ internal abstract partial class AddressSpace
             bool found = _pages.TryFindMarked(ref index, last, XArrayMark.ToWrite, out ulong entry);
             page = found ? PageOf(entry) : Pfn.None;
             if (found)
-                _cache.Frames.Get(page);
+                _cache.Frames.Hold(page);
             _lock.ReleaseRaw(enabled);
             if (!found)
                 return false;
@@ -213,7 +213,7 @@ internal abstract partial class AddressSpace
             }
             else if (_cache.Frames[page].HasAny(FrameFlags.Writeback) || !_cache.Locks.TryLock(page))
             {
-                _cache.Frames.Put(page);
+                _cache.Frames.LetGo(page);
                 return false;
             }
 
@@ -224,7 +224,7 @@ internal abstract partial class AddressSpace
             _cache.Locks.Unlock(page);
             if (taken)
                 return true;
-            _cache.Frames.Put(page);
+            _cache.Frames.LetGo(page);
             if (index++ == last)
                 return false;
         }

@@ -53,10 +53,14 @@ internal abstract partial class AddressSpace
     /// <summary>The pages that the file has, up to its end.</summary>
     public ulong SizePages => PageCount.FromBytesRoundedUp(SizeBytes).Value;
 
+    /// <summary>Neighbours in the list of all page caches; owned by <see cref="PageCache"/>.</summary>
+    internal AddressSpace? NextMapping, PreviousMapping;
+
     public void Initialize(PageCache cache)
     {
         _cache = cache;
         _pages.Initialize(cache.Nodes);
+        cache.Add(this);
     }
 
     /// <summary>The page if it is in memory and complete; takes a reference. Never sleeps.</summary>
@@ -72,7 +76,7 @@ internal abstract partial class AddressSpace
         }
 
         Pfn page = PageOf(entry);
-        _cache.Frames.Get(page);
+        _cache.Frames.Hold(page);
         _lock.ReleaseRaw(enabled);
         ref PageFrame frame = ref _cache.Frames[page];
         if (frame.Has(FrameFlags.UpToDate))
@@ -81,7 +85,7 @@ internal abstract partial class AddressSpace
             return page;
         }
 
-        _cache.Frames.Put(page);
+        _cache.Frames.LetGo(page);
         return Errno.ENOENT;
     }
 
@@ -117,7 +121,7 @@ internal abstract partial class AddressSpace
             }
 
             Pfn page = PageOf(entry);
-            _cache.Frames.Get(page);
+            _cache.Frames.Hold(page);
             _lock.ReleaseRaw(enabled);
             if (_cache.Frames[page].Has(FrameFlags.UpToDate))
                 return page;
@@ -133,7 +137,7 @@ internal abstract partial class AddressSpace
                 return page;
             }
 
-            _cache.Frames.Put(page);
+            _cache.Frames.LetGo(page);
         }
     }
 
@@ -178,68 +182,6 @@ internal abstract partial class AddressSpace
         return resident || (entry != 0 && !IsPage(entry) && _cache.Swap!.IsResident(SwappedAt(entry)));
     }
 
-    /// <summary>Panics unless the array and every frame in it agree.</summary>
-    public void Validate()
-    {
-        MemoryReport report = default;
-        Check(ref report);
-        report.PanicIfBroken();
-    }
-
-    /// <summary>Checks the array against every frame in it, and the tree of areas.</summary>
-    internal void Check(ref MemoryReport report)
-    {
-        bool enabled = _lock.AcquireRaw();
-        report.Unless(_pages.Validate() == StoredPages, "a page cache counts its pages wrong"u8);
-        ulong index = 0, swapped = 0;
-        while (_pages.TryFind(ref index, ulong.MaxValue, out ulong entry))
-        {
-            if (IsPage(entry))
-                CheckPage(PageOf(entry), index, ref report);
-            else
-                swapped++;
-            if (++index == 0)
-                break;
-        }
-
-        report.Unless(swapped == SwappedPages, "a file counts its pages in swap wrong"u8);
-        _lock.ReleaseRaw(enabled);
-        CheckAreas(ref report);
-    }
-
-    /// <summary>Whether <paramref name="index"/> is the first page in memory: where a walk over all frames meets the file for the first time.</summary>
-    internal bool IsFirstPage(ulong index)
-    {
-        ulong first = 0;
-        bool enabled = _lock.AcquireRaw();
-        bool found = _pages.TryFind(ref first, ulong.MaxValue, out ulong entry);
-        while (found && !IsPage(entry) && first != ulong.MaxValue)
-        {
-            first++;
-            found = _pages.TryFind(ref first, ulong.MaxValue, out entry);
-        }
-
-        _lock.ReleaseRaw(enabled);
-        return found && first == index;
-    }
-
-    /// <summary>Whether the cache has this very frame at <paramref name="index"/>.</summary>
-    internal bool IsAt(Pfn page, ulong index)
-    {
-        bool enabled = _lock.AcquireRaw();
-        ulong entry = _pages.Load(index);
-        _lock.ReleaseRaw(enabled);
-        return entry == EntryOf(page);
-    }
-
-    private void CheckPage(Pfn page, ulong index, ref MemoryReport report)
-    {
-        ref PageFrame frame = ref _cache.Frames[page];
-        report.Unless(frame.Has(FrameFlags.PageCache) && IsHome(ref frame) && frame.Index == index, "a page of the cache does not know its place"u8, page);
-        report.Unless(frame.ReferenceCount > frame.MapCount, "a page of the cache lacks the cache's reference"u8, page);
-        report.Unless(_pages.HasMark(index, XArrayMark.Dirty) == (!IsShmem && frame.Has(FrameFlags.Dirty)), "a page of the cache is marked wrong"u8, page);
-    }
-
     /// <summary>Takes a frame, puts it into the cache locked, and has it filled.</summary>
     /// <returns><see cref="Errno.EEXIST"/> when another was faster.</returns>
     private Result<Pfn> CreatePage(ulong index)
@@ -253,7 +195,7 @@ internal abstract partial class AddressSpace
         FinishPage(page, index, error);
         if (error == Errno.None)
             return page;
-        _cache.Frames.Put(page);
+        _cache.Frames.LetGo(page);
         return error;
     }
 
@@ -281,6 +223,7 @@ internal abstract partial class AddressSpace
         if (error == Errno.None)
         {
             _cache.Frames.Get(page);            // the cache's own
+            _cache.Frames.HoldNew(page);
             PageTotal++;
         }
 

@@ -151,13 +151,38 @@ internal sealed partial class AnonVma
             Attach(chain);
     }
 
-    /// <summary>Checks the tree, and that the chain of an area is in it.</summary>
+    /// <summary>The run of <c>memfsck</c> that looked at the tree last, and what it has found since: chains that areas have, and areas whose new pages go here.</summary>
+    private ulong _checkRun, _foundChains;
+    private int _foundAreas;
+
+    /// <summary>Checks the tree, once a run, and that the chain of an area is in it. O(log chains), and once O(chains).</summary>
     internal void Check(AnonVmaChain chain, ref MemoryReport report)
     {
+        ulong run = chain.Area.Mm.System.CheckRun;
         bool enabled = Root.Lock.AcquireRaw();
-        report.Unless(_chains.Validate(out ulong count) && count != 0, "a tree of chains is broken"u8);
+        if (_checkRun != run)
+        {
+            _checkRun = run;
+            _foundChains = 0;
+            _foundAreas = 0;
+            report.Unless(_chains.Validate(out ulong count) && count != 0, "a tree of chains is broken"u8);
+        }
+
+        _foundChains++;
+        if (ReferenceEquals(chain.Area.AnonVma, this))
+            _foundAreas++;
         report.Unless(_chains.Contains(chain), "an area's chain is not in the tree of its reverse map"u8);
         Root.Lock.ReleaseRaw(enabled);
+    }
+
+    /// <summary>Compares what was found with the counts, when all areas have been met. For an area whose new pages go here, one for all.</summary>
+    internal void CheckFound(ref MemoryReport report)
+    {
+        if (_foundAreas == 0)
+            return;
+        report.Unless(_foundAreas == ActiveAreas, "a reverse map counts its areas wrong"u8);
+        report.Unless(_chains.Count() == _foundChains, "a tree of chains has chains that no area has"u8);
+        _foundAreas = 0;
     }
 
     /// <summary>Whether the area's pages all belong to one AnonVma: there are some, and none came by fork. Linux: <c>list_is_singular(&amp;vma-&gt;anon_vma_chain)</c>.</summary>

@@ -39,7 +39,7 @@ internal class FileMapOperations(PageCache cache) : VmOperations
         // The file may have become shorter while the page was read. What is mapped in the moment after this is found by the truncation.
         if (fault.PageIndex >= mapping.SizePages)
         {
-            _cache.Frames.Put(page);
+            _cache.Frames.LetGo(page);
             return PageFaultResult.Sigbus;
         }
 

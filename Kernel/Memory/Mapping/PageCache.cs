@@ -24,6 +24,10 @@ internal sealed partial class PageCache
     private long _filePages;
     private long _shmemPages;
 
+    /// <summary>The first of all files' page caches. Guarded by <see cref="_mappingsLock"/>.</summary>
+    internal AddressSpace? FirstMapping { get; private set; }
+    private Core.Sync.SpinLock _mappingsLock;
+
     public PageCache(PhysicalMemory memory)
     {
         Memory = memory;
@@ -44,6 +48,31 @@ internal sealed partial class PageCache
 
     /// <summary>Pages of a disk's files that were read one by one, while somebody waited: few, when reading ahead is right.</summary>
     public ulong ReadsWaited { get; private set; }
+
+    /// <summary>A file's page cache begins to exist: <c>memfsck</c> will find it.</summary>
+    internal void Add(AddressSpace mapping)
+    {
+        bool enabled = _mappingsLock.AcquireRaw();
+        mapping.NextMapping = FirstMapping;
+        mapping.PreviousMapping = null;
+        if (FirstMapping is not null)
+            FirstMapping.PreviousMapping = mapping;
+        FirstMapping = mapping;
+        _mappingsLock.ReleaseRaw(enabled);
+    }
+
+    internal void Remove(AddressSpace mapping)
+    {
+        bool enabled = _mappingsLock.AcquireRaw();
+        if (mapping.PreviousMapping is { } previous)
+            previous.NextMapping = mapping.NextMapping;
+        else
+            FirstMapping = mapping.NextMapping;
+        if (mapping.NextMapping is { } next)
+            next.PreviousMapping = mapping.PreviousMapping;
+        mapping.NextMapping = mapping.PreviousMapping = null;
+        _mappingsLock.ReleaseRaw(enabled);
+    }
 
     internal void CountReadAhead(ulong pages)
     {

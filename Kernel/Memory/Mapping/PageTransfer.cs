@@ -56,7 +56,12 @@ internal sealed class PageTransfer : BlockRequest
         _error = Errno.None;
     }
 
-    internal void Add(Pfn page) => _pages[_count++] = page;
+    /// <summary>Adds a page that the caller holds; the transfer does from here on.</summary>
+    internal void Add(Pfn page)
+    {
+        _mapping.Cache.Frames.HandToTransfer(page);
+        _pages[_count++] = page;
+    }
 
     /// <summary>Starts a part of the run; what went wrong at once is remembered as if the disk had said it. May sleep.</summary>
     public void Start(BlockDevice disk, ulong sector, ReadOnlySpan<BlockSegment> memory)

@@ -13,9 +13,6 @@ internal sealed class SharedMemoryFile : MappableFile
     private int _references;
     private ulong _number;
 
-    /// <summary>Pages that count in <c>Committed_AS</c> for as long as the file lives.</summary>
-    internal ulong CommittedPages;
-
     internal void Initialize(SharedMemory owner, SharedMemorySpace space, ulong number)
     {
         _owner = owner;
@@ -64,12 +61,17 @@ internal sealed class SharedMemoryFile : MappableFile
 internal sealed class SharedMemorySpace : AddressSpace
 {
     private ulong _bytes;
+    private ulong _committed;
 
-    internal void Initialize(PageCache cache, ulong bytes)
+    internal void Initialize(PageCache cache, ulong bytes, ulong committed)
     {
         Initialize(cache);
         _bytes = bytes;
+        _committed = committed;
     }
+
+    /// <summary>All that the file may have counts in <c>Committed_AS</c> for as long as it lives.</summary>
+    internal override ulong CommittedPages => _committed;
 
     public override ulong SizeBytes => _bytes;
 
@@ -102,32 +104,29 @@ internal sealed class SharedMemory : SharedMemorySource
     public override Result<MappableFile> Create(ulong bytes, bool noReserve)
     {
         ulong pages = PageCount.FromBytesRoundedUp(bytes).Value;
-        if (!noReserve && _system.CommitShared(pages) is not Errno.None and var refused)
-            return refused;
-
         SharedMemoryFile? file = _files.Allocate();
         SharedMemorySpace? space = file is null ? null : _spaces.Allocate();
-        if (space is null)
+        // From the promise on nothing sleeps: who adds up all promises finds this one with its file.
+        Errno error = space is null ? Errno.ENOMEM : noReserve ? Errno.None : _system.CommitShared(pages);
+        if (error != Errno.None)
         {
+            if (space is not null)
+                _spaces.Free(space);
             if (file is not null)
                 _files.Free(file);
-            if (!noReserve)
-                _system.Uncommit(pages);
-            return Errno.ENOMEM;
+            return error;
         }
 
-        space.Initialize(_cache, pages << PageSize.Shift);
+        space!.Initialize(_cache, pages << PageSize.Shift, noReserve ? 0 : pages);
         file!.Initialize(this, space, System.Threading.Interlocked.Increment(ref _lastNumber));
-        file.CommittedPages = noReserve ? 0 : pages;
         return Result<MappableFile>.Ok(file);
     }
 
     internal void Free(SharedMemoryFile file)
     {
         SharedMemorySpace space = file.Space;
-        if (file.CommittedPages != 0)
-            _system.Uncommit(file.CommittedPages);
         space.Evict();
+        _system.Uncommit(space.CommittedPages);
         _spaces.Free(space);
         _files.Free(file);
     }

@@ -1,5 +1,6 @@
 using System.Numerics;
 using NanoVm.Core;
+using NanoVm.Memory.Check;
 using NanoVm.Memory.Physical;
 
 namespace NanoVm.Memory.Mapping;
@@ -34,6 +35,9 @@ internal struct XArray
         _nodes = nodes;
         _flags = flags;
     }
+
+    /// <summary>The topmost node, for checks; null while there is none.</summary>
+    internal readonly XArrayNode? Root => _root;
 
     public readonly bool IsEmpty => _root is null && _single == 0;
 
@@ -152,14 +156,24 @@ internal struct XArray
     /// <returns>The number of entries.</returns>
     public readonly ulong Validate()
     {
-        if (_root is null)
-            return _single == 0 ? 0UL : 1;
-        Panic.Unless(_single == 0 && _singleMarks == 0, "an array has an entry beside its tree"u8);
-        Panic.Unless(_root.Parent is null, "the root of an array has a parent"u8);
-        return ValidateNode(_root);
+        MemoryReport report = default;
+        ulong entries = Check(ref report);
+        report.PanicIfBroken();
+        return entries;
     }
 
-    private static ulong ValidateNode(XArrayNode node)
+    /// <summary>Checks counts, marks, parents and heights.</summary>
+    /// <returns>The number of entries; not to be trusted, nor may the array be walked, when something is wrong.</returns>
+    internal readonly ulong Check(ref MemoryReport report)
+    {
+        if (_root is null)
+            return _single == 0 ? 0UL : 1;
+        report.Unless(_single == 0 && _singleMarks == 0, "an array has an entry beside its tree"u8);
+        report.Unless(_root.Parent is null, "the root of an array has a parent"u8);
+        return CheckNode(_root, ref report);
+    }
+
+    private static ulong CheckNode(XArrayNode node, ref MemoryReport report)
     {
         int count = 0;
         ulong entries = 0;
@@ -172,21 +186,22 @@ internal struct XArray
                 count += filled ? 1 : 0;
                 entries += filled ? 1UL : 0;
                 for (int mark = 0; mark < Marks; mark++)
-                    Panic.Unless(filled || (node.Marks[mark] & bit) == 0, "an array marks what is not there"u8);
+                    report.Unless(filled || (node.Marks[mark] & bit) == 0, "an array marks what is not there"u8);
                 continue;
             }
 
             XArrayNode? child = ((XArrayBranch)node).Children[slot];
             for (int mark = 0; mark < Marks; mark++)
-                Panic.Unless(((node.Marks[mark] & bit) != 0) == (child is not null && child.Marks[mark] != 0), "an array's marks disagree"u8);
+                report.Unless(((node.Marks[mark] & bit) != 0) == (child is not null && child.Marks[mark] != 0), "an array's marks disagree"u8);
             if (child is null)
                 continue;
             count++;
-            Panic.Unless(child.Parent == node && child.Offset == slot && child.Shift + XArrayNode.SlotShift == node.Shift, "an array's node is misplaced"u8);
-            entries += ValidateNode(child);
+            // Below a node in the wrong place there may be a circle.
+            if (report.Unless(child.Parent == node && child.Offset == slot && child.Shift + XArrayNode.SlotShift == node.Shift, "an array's node is misplaced"u8))
+                entries += CheckNode(child, ref report);
         }
 
-        Panic.Unless(count == node.Count && count > 0, "an array's node counts wrong"u8);
+        report.Unless(count == node.Count && count > 0, "an array's node counts wrong"u8);
         return entries;
     }
 

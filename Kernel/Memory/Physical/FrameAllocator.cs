@@ -92,17 +92,6 @@ internal sealed partial class FrameAllocator
         Interlocked.Increment(ref frame.ReferenceCount);
     }
 
-    /// <summary>Takes a reference for a device that is going to write to the frame; <see cref="PageFrame.MayBePinned"/> tells. Linux: <c>try_grab_page(FOLL_PIN)</c>.</summary>
-    public void Pin(Pfn pfn) => Interlocked.Add(ref _frames[HeadOf(pfn)].ReferenceCount, PageFrame.PinBias);
-
-    /// <summary>Undoes <see cref="Pin"/>: the last reference frees the frame. Linux: <c>unpin_user_page</c>.</summary>
-    public void Unpin(Pfn pfn)
-    {
-        pfn = HeadOf(pfn);
-        if (Interlocked.Add(ref _frames[pfn].ReferenceCount, -PageFrame.PinBias) == 0)
-            Free(pfn);
-    }
-
     /// <summary>Takes a reference unless the frame is being freed. Linux: <c>get_page_unless_zero</c>.</summary>
     public bool TryGet(Pfn pfn)
     {
@@ -151,7 +140,7 @@ internal sealed partial class FrameAllocator
             Lru.Remove(pfn);
         const FrameFlags unfreeable = FrameFlags.Reserved | FrameFlags.Buddy | FrameFlags.PerCpuFree | FrameFlags.Slab
             | FrameFlags.PageCache | FrameFlags.SwapCache | FrameFlags.Locked | FrameFlags.Writeback | FrameFlags.Lru;
-        if ((frame.Flags & unfreeable) != 0 || frame.MapCount != 0)
+        if ((frame.Flags & unfreeable) != 0 || (frame.MapCount | frame.Holds) != 0)
             BadFrame(pfn);
 
         int order = frame.Order;

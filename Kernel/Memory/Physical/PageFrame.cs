@@ -27,8 +27,8 @@ internal struct PageFrame
     /// <summary>Of the first frame of a block: log2 of the block's frames.</summary>
     public byte Order;
 
-    /// <summary>Of a slab: the number of its cache (see <c>SlabCache.Number</c>).</summary>
-    public ushort CacheNumber;
+    /// <summary>How many of <see cref="Holds"/> are for devices that are going to write to the frame. Interrupts off. See <c>MmStruct.PinPages</c>.</summary>
+    public ushort Pins;
 
     /// <summary>
     /// Whose page it is: the address of an <c>AddressSpace</c>, or that of an <c>AnonVma</c> plus <see cref="MappingAnonymous"/>; 0 for
@@ -36,7 +36,7 @@ internal struct PageFrame
     /// </summary>
     public nuint Mapping;
 
-    /// <summary>Which page of <see cref="Mapping"/>, in pages.</summary>
+    /// <summary>Which page of <see cref="Mapping"/>, in pages. Slab: the number of its cache (see <c>SlabCache.Number</c>).</summary>
     public ulong Index;
 
     /// <summary>Neighbours, by frame number, in the one list that the frame is on: free blocks, slabs of a cache, reclaim.</summary>
@@ -52,8 +52,8 @@ internal struct PageFrame
     /// <summary>Slab: objects in use. First frame of a huge page: entries that map it; in the pool its file's cache, too.</summary>
     public int UseCount;
 
-    /// <summary>Page table: guards its entries. Linux: <c>ptlock_ptr</c>.</summary>
-    public Core.Sync.SpinLock Lock;
+    /// <summary>How many of the references are somebody's who works on the page, and not a structure's. Atomic. See <c>FrameAllocator.Holds.cs</c>.</summary>
+    public int Holds;
 
     /// <summary>How many entries in locked areas (<c>mlock</c>) map it; while there is one it stays in memory. Linux: <c>mlock_count</c>.</summary>
     public int MlockCount;
@@ -64,17 +64,8 @@ internal struct PageFrame
     /// <summary>Bit 0 of <see cref="Mapping"/>: anonymous. Linux: <c>PAGE_MAPPING_ANON</c>.</summary>
     public const nuint MappingAnonymous = 1;
 
-    /// <summary>What one pin adds to <see cref="ReferenceCount"/>: no field is left to count pins in. Linux: <c>GUP_PIN_COUNTING_BIAS</c>.</summary>
-    public const int PinBias = 1024;
-
-    /// <summary>
-    /// Whether a device may be writing to the frame. Also true of one that is held a thousand times for other reasons: who asks must be right, if
-    /// slower, with that answer, too. Linux: <c>page_maybe_dma_pinned</c>.
-    /// </summary>
-    public readonly bool MayBePinned => ReferenceCount >= PinBias;
-
-    /// <summary><see cref="ReferenceCount"/> without those of devices.</summary>
-    public readonly int UnpinnedReferences => ReferenceCount & (PinBias - 1);
+    /// <summary><see cref="ReferenceCount"/> without those of devices that are going to write to the frame.</summary>
+    public readonly int UnpinnedReferences => ReferenceCount - Pins;
 
     public readonly bool Has(FrameFlags flags) => (Flags & flags) == flags;
 

@@ -166,7 +166,7 @@ internal sealed unsafe class SlabCache
         bool enabled = _lock.AcquireRaw();
         uint first = SlabOf(item);
         ref PageFrame slab = ref _frames.Table[first];
-        if ((slab.Flags & FrameFlags.Slab) == 0 || slab.CacheNumber != Number)
+        if ((slab.Flags & FrameFlags.Slab) == 0 || slab.Index != Number)
             Panic.Now("an object is given back to a cache that it is not from"u8);
         MarkFree((byte*)item);
 
@@ -280,7 +280,7 @@ internal sealed unsafe class SlabCache
 
         ref PageFrame slab = ref _frames[pfn];
         slab.Flags = FrameFlags.Slab;
-        slab.CacheNumber = Number;
+        slab.Index = Number;
         slab.Private = (nuint)next;
         slab.UseCount = 0;
         return (uint)pfn.Value;
@@ -290,7 +290,7 @@ internal sealed unsafe class SlabCache
     {
         ref PageFrame slab = ref _frames.Table[first];
         slab.Flags = FrameFlags.None;
-        slab.CacheNumber = 0;
+        slab.Index = 0;
         slab.Private = 0;
         _frames.Put(new Pfn(first));
     }
@@ -304,7 +304,7 @@ internal sealed unsafe class SlabCache
             if (!report.Unless(_frames.IsRam(new Pfn(at)), "a list of slabs is broken, or a slab has the wrong owner"u8, new Pfn(at)))
                 return active;
             ref PageFrame slab = ref _frames.Table[at];
-            if (!report.Unless(slabs < list.Count && slab.Has(FrameFlags.Slab) && slab.CacheNumber == Number, "a list of slabs is broken, or a slab has the wrong owner"u8, new Pfn(at)))
+            if (!report.Unless(slabs < list.Count && slab.Has(FrameFlags.Slab) && slab.Index == Number, "a list of slabs is broken, or a slab has the wrong owner"u8, new Pfn(at)))
                 return active;
             report.Unless(slab.UseCount >= least && slab.UseCount <= most, "a slab is on the wrong list"u8);
             int free = 0;

@@ -87,6 +87,15 @@ internal struct IntervalTree<TNode, TTraits>
         return top == _tree.Root;
     }
 
+    /// <summary>How many there are. O(n), for checks.</summary>
+    public readonly ulong Count()
+    {
+        ulong count = 0;
+        for (TNode? node = _tree.First(); node is not null; node = RedBlackTree<TNode, Tree>.Next(node))
+            count++;
+        return count;
+    }
+
     /// <summary>Whether the tree is sound and in order.</summary>
     public readonly bool Validate(out ulong count)
     {

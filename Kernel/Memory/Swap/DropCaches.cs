@@ -24,7 +24,7 @@ internal static class DropCaches
         // What stays joins at the head, so the length at the start is how many there are to look at.
         for (ulong left = frames.Lru.Count(kind).Value; left > 0 && frames.Lru.TryTakeLast(kind, out Pfn pfn); left--)
         {
-            if (!frames.TryGet(pfn))
+            if (!frames.TryHold(pfn))
                 continue;
             bool gone = false;
             if (locks.TryLock(pfn))
@@ -38,7 +38,7 @@ internal static class DropCaches
                 dropped++;
             else
                 frames.Lru.Add(pfn, kind);
-            frames.Put(pfn);
+            frames.LetGo(pfn);
         }
 
         return dropped;

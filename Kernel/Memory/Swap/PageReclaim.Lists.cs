@@ -37,7 +37,7 @@ internal sealed partial class PageReclaim
                 continue;
             }
 
-            if (!_frames.TryGet(pfn))
+            if (!_frames.TryHold(pfn))
                 continue;
             // Code that runs stays: it is shared, and its next touch would wait for a disk.
             int referenced = Rmap.PageReferenced(_frames, pfn, out VmFlags flags);
@@ -45,7 +45,7 @@ internal sealed partial class PageReclaim
             if (!stays)
                 Statistics.Count(VmCounter.PgDeactivate);
             _lru.Add(pfn, stays ? active : inactive);
-            _frames.Put(pfn);
+            _frames.LetGo(pfn);
         }
     }
 
@@ -75,7 +75,7 @@ internal sealed partial class PageReclaim
             scanned++;
             if (_frames[pfn].Has(FrameFlags.Huge))
                 SplitIfIdle(pfn, ReferencesCount.Yes);
-            else if (_frames.TryGet(pfn))
+            else if (_frames.TryHold(pfn))
                 pages[taken++] = pfn;
         }
 

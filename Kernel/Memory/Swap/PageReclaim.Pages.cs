@@ -72,7 +72,7 @@ internal sealed partial class PageReclaim
             if (verdict == Verdict.Gone)
             {
                 freed++;
-                _frames.Put(pfn);
+                _frames.LetGo(pfn);
             }
             else
             {
@@ -96,7 +96,7 @@ internal sealed partial class PageReclaim
             _lru.Add(pfn, active ? LruKind.ActiveAnonymous : LruKind.InactiveAnonymous);
         else
             _lru.Add(pfn, active ? LruKind.ActiveFile : LruKind.InactiveFile);
-        _frames.Put(pfn);
+        _frames.LetGo(pfn);
     }
 
     /// <summary>The page is locked, and nothing here sleeps.</summary>
@@ -243,7 +243,7 @@ internal sealed partial class PageReclaim
             if (last)
             {
                 freed++;
-                _frames.Put(pfn);
+                _frames.LetGo(pfn);
             }
             else
             {

@@ -24,6 +24,14 @@ internal readonly struct SwapEntry(ulong value)
     {
     }
 
+    public static bool operator ==(SwapEntry left, SwapEntry right) => left.Value == right.Value;
+
+    public static bool operator !=(SwapEntry left, SwapEntry right) => left.Value != right.Value;
+
+    public override bool Equals(object? other) => other is SwapEntry entry && entry.Value == Value;
+
+    public override int GetHashCode() => (int)Slot;
+
     public int Area => (int)(Value >> 2) & 31;
 
     public ulong Slot => Value >> PageSize.Shift;

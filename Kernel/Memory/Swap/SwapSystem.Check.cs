@@ -28,7 +28,10 @@ internal sealed partial class SwapSystem
     private void Check(SwapArea area, ref ulong cached, ref MemoryReport report)
     {
         ulong free = 0, index = 0;
-        while (area.Cache.TryFind(ref index, ulong.MaxValue, out ulong stored))
+        ulong errors = report.Errors;
+        _ = area.Cache.Check(ref report);
+        bool isSound = report.Errors == errors;
+        while (isSound && area.Cache.TryFind(ref index, ulong.MaxValue, out ulong stored))
         {
             var pfn = new Pfn(stored - 1);
             report.Unless(index < (ulong)area.Found.Length && _frames.IsRam(pfn) && _frames[pfn].Has(FrameFlags.SwapCache)

@@ -41,7 +41,7 @@ internal sealed partial class SwapSystem
                 Locks.WaitUnlocked(pfn);
                 if (_frames[pfn].Has(FrameFlags.UpToDate))
                     return pfn;
-                _frames.Put(pfn);
+                _frames.LetGo(pfn);
                 continue;                                    // who read it gave up: then it is ours to read
             }
 
@@ -140,7 +140,11 @@ internal sealed partial class SwapSystem
         bool added = area.Uses[slot] > 0 && area.Cache.Load((ulong)slot) == 0 && AddToCache(area, slot, page);
         _lock.ReleaseRaw(enabled);
         if (added)
+        {
+            _frames.HoldNew(page);
             return true;
+        }
+
         _frames[page].Flags = FrameFlags.None;
         if (given.IsNone)
             _frames.Put(page);
@@ -159,7 +163,7 @@ internal sealed partial class SwapSystem
             Locks.Unlock(page);
             if (error == Errno.None && !TryFreeCached(page))
                 _frames.Lru.Add(page, LruKind.InactiveAnonymous);
-            _frames.Put(page);
+            _frames.LetGo(page);
         }
     }
 }

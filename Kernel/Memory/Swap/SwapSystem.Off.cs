@@ -126,7 +126,7 @@ internal sealed partial class SwapSystem
             Locks.WaitWritten(page);
             TryFreeCached(page, lockedByCaller: true);
             Locks.Unlock(page);
-            _frames.Put(page);
+            _frames.LetGo(page);
         }
 
         return error;

@@ -104,12 +104,12 @@ internal sealed partial class SwapSystem
         else if (change < 0 && area.Uses[slot] == 1)
             orphan = CachedPage(area, entry.Slot);
         if (!orphan.IsNone)
-            _frames.Get(orphan);
+            _frames.Hold(orphan);
         _lock.ReleaseRaw(enabled);
         if (orphan.IsNone)
             return;
         TryFreeCached(orphan);
-        _frames.Put(orphan);
+        _frames.LetGo(orphan);
     }
 
     /// <summary>Takes a page out of the swap cache when no entry names its slot any more and nobody works on it. Linux: <c>try_to_free_swap</c>.</summary>
@@ -152,7 +152,7 @@ internal sealed partial class SwapSystem
         bool enabled = _lock.AcquireRaw();
         pfn = _areas[entry.Area] is { } area && entry.Slot < (ulong)area.Uses.Length ? CachedPage(area, entry.Slot) : Pfn.None;
         if (!pfn.IsNone)
-            _frames.Get(pfn);
+            _frames.Hold(pfn);
         _lock.ReleaseRaw(enabled);
         return !pfn.IsNone;
     }
@@ -173,7 +173,7 @@ internal sealed partial class SwapSystem
         if (!TryFind(entry, out Pfn pfn))
             return false;
         bool resident = _frames[pfn].Has(FrameFlags.UpToDate);
-        _frames.Put(pfn);
+        _frames.LetGo(pfn);
         return resident;
     }
 

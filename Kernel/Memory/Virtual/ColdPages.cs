@@ -162,7 +162,7 @@ internal sealed partial class MmStruct
             }
             else if ((frame.Flags & FrameFlags.Unevictable) == 0 && lru.Remove(entry.Pfn))
             {
-                System.Frames.Get(entry.Pfn);
+                System.Frames.Hold(entry.Pfn);
                 pages[count++] = entry.Pfn;
             }
         }

@@ -130,7 +130,7 @@ internal sealed partial class MmStruct
         return i;
     }
 
-    private bool IsPinned(Pte entry) => !entry.IsSpecial && System.Frames[entry.Pfn] is { IsAnonymous: true, MayBePinned: true };
+    private bool IsPinned(Pte entry) => !entry.IsSpecial && System.Frames[entry.Pfn] is { IsAnonymous: true, Pins: > 0 };
 
     /// <summary>Whether a device may be writing to a frame of a huge page. Those of the pool are not told apart. O(512).</summary>
     private bool IsAnyPinned(Pmd huge)

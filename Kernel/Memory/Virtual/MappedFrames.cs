@@ -83,7 +83,7 @@ internal sealed partial class MemorySystem
         if (!Swap!.TryFind(new SwapEntry(frame.Private), out Pfn pfn))
             return;
         Swap.TryFreeCached(pfn);
-        Frames.Put(pfn);                        // never the last one: the entry's own is given back after the flush
+        Frames.LetGo(pfn);                        // never the last one: the entry's own is given back after the flush
     }
 
     /// <summary>The processor said in an entry that a file's page was written through it.</summary>

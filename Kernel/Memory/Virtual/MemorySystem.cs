@@ -59,7 +59,6 @@ internal sealed partial class MemorySystem
     /// <summary>What all page caches share; null on a machine that was built without (a test's).</summary>
     public PageCache? PageCache;
 
-
     /// <summary>The kernel's own address space: the boot page tables, no areas; first in the list of all. Linux: <c>init_mm</c>.</summary>
     public readonly MmStruct InitMm;
 
@@ -74,6 +73,12 @@ internal sealed partial class MemorySystem
 
     /// <summary>Bytes that stay free below a stack. Linux: <c>stack_guard_gap</c>, 256 pages.</summary>
     public ulong StackGuardGapBytes = 256 * PageSize.Bytes;
+
+    /// <summary>The runs of <c>memfsck</c>: what has this number was looked at in the present one.</summary>
+    public ulong CheckRun;
+
+    /// <summary>Who knows what all threads hold; installed by <c>Machine.cs</c>. Null: there is one thread.</summary>
+    public Check.ThreadHolds? ThreadHolds;
 
     /// <summary>By the number of the huge page: the entries of 2 MiB that <c>memfsck</c> has found in its present run.</summary>
     public readonly uint[] FoundHuge;

@@ -44,10 +44,10 @@ internal sealed partial class MmStruct
                 continue;
             }
 
-            if (write)
-                System.Frames.Pin(frame);
-            else
-                System.Frames.Get(frame);
+            if (!write)
+                System.Frames.Hold(frame);
+            else if (!System.Frames.TryPin(frame))
+                break;
             frames[pinned++] = frame;
         }
 
@@ -63,7 +63,7 @@ internal sealed partial class MmStruct
         {
             if (!written)
             {
-                System.Frames.Put(frame);
+                System.Frames.LetGo(frame);
                 continue;
             }
 

@@ -53,7 +53,7 @@ internal sealed class SpecialMapping : VmOperations
         Pfn page = _pages[index];
         if ((fault.Area.Flags & VmFlags.PfnMap) == 0)
         {
-            _system.Frames.Get(page);
+            _system.Frames.Hold(page);
             fault.Page = page;
             return PageFaultResult.Handled;
         }

@@ -51,7 +51,7 @@ internal sealed partial class MmStruct
                 for (int i = walk.FirstIndex; i <= walk.LastIndex; i++)
                 {
                     Pte entry = walk.Table[i];
-                    if (entry.IsSwap() && new Swap.SwapEntry(entry).Slot != 0)
+                    if (entry.IsSwap())
                         swapped++;
                     if (!entry.IsMapped())
                         continue;

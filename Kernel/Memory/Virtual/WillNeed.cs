@@ -33,7 +33,7 @@ internal sealed partial class MmStruct
         while (SwapEntries != 0 && System.Frames.HasRoomForReadAhead && TryFindSwapped(new PageRange(address, part.End), -1, out address, out SwapEntry slot))
         {
             if (System.Swap!.FindOrRead(slot, out _).TryGet(out Pfn page, out Errno error))
-                System.Frames.Put(page);
+                System.Frames.LetGo(page);
             else if (error == Errno.ENOMEM)
                 return;
             address += PageSize.Bytes;
