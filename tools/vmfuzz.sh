@@ -26,6 +26,7 @@ Plays the known cases and then streams of fresh seeds on Linux 6.1 and on NanoVM
   --seed N              the first seed (default: from the time; it is printed)
   --seeds COUNT         how many (default 200); 0: only the cases
   --ops M               operations of each (default 500)
+  --steady              leave out which pages are present: calls, areas and what all memory holds are compared
   --on host             compare with this machine's Linux, without what has changed since 6.1, instead of Linux 6.1 in QEMU
   --shrink COUNT        how many differing streams are shrunk (default 1)
   --keep                add what was shrunk to the cases
@@ -47,7 +48,7 @@ say() { printf '%4ds  %s\n' "$SECONDS" "$*" >&2; }
 
 # memory and swap are linux.sh's.
 # shellcheck disable=SC2034
-seed='' seeds=200 operations=500 oracle=linux shrink=1 keep='' limit=300 memory=512M swap='' work='' plain=''
+seed='' seeds=200 operations=500 oracle=linux shrink=1 keep='' limit=300 memory=512M swap='' work='' plain='' steady=''
 
 parse() {
   while [ $# -gt 0 ]; do
@@ -62,6 +63,7 @@ parse() {
       --shrink) shrink=$2; shift ;;
       --timeout) limit=$2; shift ;;
       --keep) keep=1 ;;
+      --steady) steady=--steady ;;
       -h | --help) usage; exit 0 ;;
       *) refuse "unknown argument '$1' (--help lists them)" ;;
     esac
@@ -89,7 +91,7 @@ on_nanovm() {
 # both OPTION...: runs vmfuzz with these options on both, the output in $work/linux.out and $work/nanovm.out.
 # A machine that does not come to the end says so in the last line: that is a difference too.
 both() {
-  printf './vmfuzz --folder "${FOLDER:-/tmp}" %s %s\n' "$plain" "$*" > "$work/files/compare.sh"
+  printf './vmfuzz --folder "${FOLDER:-/tmp}" %s %s %s\n' "$plain" "$steady" "$*" > "$work/files/compare.sh"
   local status=0
   on_linux "$work/linux.out" || status=$?
   [ "$status" = 0 ] || { say "Linux ended with status $status"; exit 3; }

@@ -105,8 +105,9 @@ internal static unsafe class Faults
             rsp += 8;
             return;
         }
-        Output.Standard.Write($"a fault of the program itself: signal {(long)signal} code {(long)s_code} address {(long)s_address:x} at {(long)rip:x}\n");
-        Output.Standard.Flush();
+        // Where is for standard error: after a call that has hit the program's own memory that is another place on each kernel.
+        Output.Error.Write($"a fault of the program itself: signal {(long)signal} code {(long)s_code} address {(long)s_address:x} at {(long)rip:x}\n");
+        Output.Error.Flush();
         Linux.Exit(99);
     }
 

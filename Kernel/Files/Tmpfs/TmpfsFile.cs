@@ -146,7 +146,7 @@ internal sealed class TmpfsFile : OpenFile
             position = (long)inode.Size;
         if (from.Remaining == 0)
             return 0L;
-        Errno error = CheckWrite(who, ref from, position);
+        Errno error = AttributeOperations.CheckWriteLimits(who, inode, ref from, position);
         if (error != Errno.None)
             return error;
         AttributeOperations.RemovePrivileges(who, inode);
@@ -157,16 +157,17 @@ internal sealed class TmpfsFile : OpenFile
         {
             int offset = (int)((ulong)position & PageSize.Mask);
             int count = (int)Math.Min(PageSize.Bytes - (ulong)offset, from.Remaining);
-            // A file that may not grow is written up to its last page.
-            if ((inode.Seals & FileSeals.Grow) != 0 && (ulong)position + (ulong)count > inode.Size)
-            {
-                error = Errno.EPERM;
-                break;
-            }
-            // What cannot be read makes neither a page nor the file longer.
+            // What cannot be read makes neither a page nor the file longer, and comes before what the seals say.
             if (!from.FaultInReadable())
             {
                 error = Errno.EFAULT;
+                break;
+            }
+            // A file that may not grow is written up to its last page.
+            if ((inode.Seals & (FileSeals.Write | FileSeals.FutureWrite)) != 0
+                || ((inode.Seals & FileSeals.Grow) != 0 && (ulong)position + (ulong)count > inode.Size))
+            {
+                error = Errno.EPERM;
                 break;
             }
             if (!pages.FindOrCreatePage((ulong)position >> PageSize.Shift).TryGet(out Pfn page, out error))
@@ -178,16 +179,12 @@ internal sealed class TmpfsFile : OpenFile
             position += copied;
             if ((ulong)position > inode.Size)
                 inode.Size = (ulong)position;
-            if (error != Errno.None)
+            // Where a copy ended, the next round asks again: when the memory is this very file's, it may go on now that the file is longer.
+            if (error != Errno.None && copied == 0)
                 break;
         }
         return position > start ? position - start : error;
     }
-
-    private Errno CheckWrite(TaskFiles who, ref IovIter from, long position)
-        => (inode.Seals & (FileSeals.Write | FileSeals.FutureWrite)) != 0
-            ? Errno.EPERM
-            : AttributeOperations.CheckWriteLimits(who, inode, ref from, position);
 
     // A page that was written is data, also when all its bytes are zero.
     private Result<long> SeekDataOrHole(long offset, long size, SeekOrigin origin)

@@ -214,10 +214,14 @@ internal sealed partial class MmStruct
 
         if (error != Errno.None)
         {
-            if (upperRest is not null)
+            // Where a file refuses (a sealed memfd), what was there has gone all the same, as on Linux, which asks the file last.
+            if (replaced is not null && error is not (Errno.ENOMEM or Errno.EINTR) && PrepareUnmapEvents(replaced, range) == Errno.None)
+                RemoveRange(replaced, range, upperRest);
+            else if (upperRest is not null)
                 FreeArea(upperRest, opened: false);
             if (accounted)
                 System.Uncommit(pages);
+            ValidateInDebug();
             return error;
         }
 
