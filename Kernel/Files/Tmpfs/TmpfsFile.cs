@@ -97,6 +97,8 @@ internal sealed class TmpfsFile : OpenFile
         return target;
     }
 
+    public override bool IsSealedAgainstWriting => (inode.Seals & FileSeals.Write) != 0;
+
     /// <summary>Maps the page cache itself. A sealed file refuses shared mappings that could ever write.</summary>
     public override Errno Mmap(VmArea area)
     {

@@ -11,6 +11,9 @@ internal abstract partial class MappableFile
     /// <remarks>Linux: <c>file_operations-&gt;mmap</c>. Under the mm's lock for writing.</remarks>
     public abstract Errno Mmap(VmArea area);
 
+    /// <summary>Whether no shared mapping may be written through, ever: refused before what such a mapping would replace goes. Linux: <c>F_SEAL_WRITE</c>.</summary>
+    public virtual bool IsSealedAgainstWriting => false;
+
     /// <summary>Writes shared pages back to where they belong (<c>msync(MS_SYNC)</c>). Memory-backed files have nothing to do.</summary>
     public virtual Errno SyncRange(ulong startByte, ulong endByte) => Errno.None;
 

@@ -140,6 +140,8 @@ internal sealed partial class MmStruct
                     return Errno.EOPNOTSUPP;
                 if ((protection & Protection.Write) != 0 && !writable)
                     return Errno.EACCES;
+                if ((protection & Protection.Write) != 0 && file.IsSealedAgainstWriting)
+                    return Errno.EPERM;
                 if (file.IsAppendOnly && writable)
                     return Errno.EACCES;
                 areaFlags |= VmFlags.Shared | VmFlags.MayShare;
@@ -304,6 +306,7 @@ internal sealed partial class MmStruct
             File = area?.File,
             Operations = area?.Operations,
             PageOffset = pageOffset,
+            IsNew = true,
         };
         VmArea? merged = VmaMerge(previous, range, wanted);
         if (merged is not null)

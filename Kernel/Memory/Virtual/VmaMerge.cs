@@ -32,6 +32,9 @@ internal sealed partial class MmStruct
         public Faults.UserfaultContext? Userfault;
         public MemoryPolicy? Policy;
 
+        /// <summary>Memory that <c>mmap</c> makes, which nobody has touched yet.</summary>
+        public bool IsNew;
+
         /// <summary>The page of the file, or of the anonymous object, at the start of the range.</summary>
         public ulong PageOffset;
 
@@ -64,6 +67,10 @@ internal sealed partial class MmStruct
 
         bool withPrevious = previous is not null && previous.End == range.Start && CanMergeAfter(previous, wanted);
         bool withNext = next is not null && next.Start == range.End && CanMergeBefore(next, wanted, range.Count.Value);
+
+        // New memory is joined with what is above it first, and then with what is below only as far as that fits the one above.
+        if (withPrevious && withNext && wanted.IsNew && !HaveMergeableAnonVmas(next!.AnonVma, previous!.AnonVma, previous))
+            withPrevious = false;
 
         if (withPrevious && withNext && HaveMergeableAnonVmas(previous!.AnonVma, next!.AnonVma, null))
             return MergeBoth(previous, inside, next);               // 1, 6
