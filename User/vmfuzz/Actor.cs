@@ -12,15 +12,18 @@ internal static unsafe class Actor
     private const int BorrowFlags = 0x100 | 0x4000 | Signal.Child;
     private const int CloneCall = 56, ExitThreadCall = 60;
     private const int StackBytes = 64 * 1024;
+    // A stack for each actor's place and one for borrowers.
+    private const int Places = Stage.MostActors + 1;
 
     private static Stage* s_stage;
     private static nint s_stacks, s_borrowed;
-    private static int s_value;
+    // The stack that this process's first thread runs on; no stack's number when it is the one that execve made.
+    private static int s_value, s_ownStack = -1;
 
     public static void Prepare(Stage* stage)
     {
         s_stage = stage;
-        s_stacks = Linux.Mmap(0, (Stage.MostActors + 1) * StackBytes, Protection.ReadWrite, Map.PrivateAnonymous);
+        s_stacks = Linux.Mmap(0, 2 * Places * StackBytes, Protection.ReadWrite, Map.PrivateAnonymous);
     }
 
     /// <summary>Whatever ends the program, nobody of it stays.</summary>
@@ -40,6 +43,7 @@ internal static unsafe class Actor
         if (result == 0)
         {
             DieWithParent();
+            s_ownStack = CurrentStack();
             Run(place);
         }
         if (result < 0)
@@ -95,14 +99,21 @@ internal static unsafe class Actor
         Syscall.Call(s_stage->IsThread[self] != 0 ? ExitThreadCall : 231, 40 + self);
     }
 
-    private static nint* StackTop(int place) => (nint*)(s_stacks + (place + 1) * StackBytes - 64);
+    /// <summary>There are two for each place: a process that a thread has forked runs on that thread's, and may have another thread at the same place.</summary>
+    private static nint* StackTop(int place)
+    {
+        int stack = place == s_ownStack ? place + Places : place;
+        return (nint*)(s_stacks + (stack + 1) * StackBytes - 64);
+    }
 
-    /// <summary>A new thread knows its place by its stack: others may have been made before it comes to run.</summary>
-    private static void RunThread()
+    private static int CurrentStack()
     {
         byte here;
-        Run((int)(((nint)(&here) - s_stacks) / StackBytes));
+        return (int)(((nint)(&here) - s_stacks) / StackBytes);
     }
+
+    /// <summary>A new thread knows its place by its stack: others may have been made before it comes to run.</summary>
+    private static void RunThread() => Run(CurrentStack() % Places);
 
     private static void RunBorrower() => Linux.Exit(Faults.Store(s_borrowed, s_value) ? 0 : 1);
 

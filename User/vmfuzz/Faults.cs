@@ -105,9 +105,7 @@ internal static unsafe class Faults
             rsp += 8;
             return;
         }
-        // Where is for standard error: after a call that has hit the program's own memory that is another place on each kernel.
-        Output.Error.Write($"a fault of the program itself: signal {(long)signal} code {(long)s_code} address {(long)s_address:x} at {(long)rip:x}\n");
-        Output.Error.Flush();
+        // A call has hit the program's own memory. That it did is the same on every kernel; where is not, and nobody is told.
         Linux.Exit(99);
     }
 

@@ -81,7 +81,8 @@ internal struct Generator(ulong seed, bool plain)
             made.D |= Suites.Map.Populate;
         if (OneIn(24))
             made.D |= Suites.Map.Locked;
-        // Not GROWSDOWN: below a guard gap Linux 6.0's tree finds the highest place that is free, 6.1's goes below the whole gap. The suites have it.
+        if (OneIn(30))
+            made.D |= Suites.Map.GrowsDown;
         if (OneIn(40))
             made.D |= Suites.Map.Stack;
         if (OneIn(60))

@@ -1,4 +1,5 @@
 using NanoVm.Core;
+using NanoVm.Memory.Mapping;
 
 namespace NanoVm.Memory.Virtual;
 
@@ -35,6 +36,9 @@ internal sealed partial class MmStruct
         if (area.Previous is { } neighbour && start < neighbour.End)
             return Errno.ENOMEM;
 
+        // As on Linux from the first growth on, touched or not: it decides with which neighbours the area can be joined.
+        if (area.AnonVma is null && AnonVma.Prepare(area) != Errno.None)
+            return Errno.ENOMEM;
         if (start >= area.Start)
             return Errno.None;
         ulong pages = (area.Start - start) >> PageSize.Shift;

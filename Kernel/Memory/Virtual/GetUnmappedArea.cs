@@ -7,7 +7,7 @@ namespace NanoVm.Memory.Virtual;
 /// <summary>Where a new mapping goes.</summary>
 /// <remarks>
 /// Linux: <c>get_unmapped_area</c>, <c>arch_get_unmapped_area_topdown</c>, <c>unmapped_area_topdown</c>, <c>unmapped_area</c>. Lecture 004,
-/// "unmapped_area_topdown() - Principle". Both searches go down the tree once, by the subtree gaps: O(log areas).
+/// "unmapped_area_topdown() - Principle". Searches go down the tree once, by the subtree gaps: O(log areas).
 /// </remarks>
 internal sealed partial class MmStruct
 {
@@ -126,7 +126,46 @@ internal sealed partial class MmStruct
         return address.Value > UserSpace.End == address.Value + length > UserSpace.End;
     }
 
-    /// <summary>The highest free place inside <paramref name="low"/>…<paramref name="high"/>.</summary>
+    /// <summary>The highest free place inside <paramref name="low"/>…<paramref name="high"/>, and below the guard gaps of stacks that would have had the room.</summary>
+    /// <remarks>
+    /// Linux 6.1 looks for room first and for stacks second: where it finds room below a stack and would come into its guard gap, it goes on below
+    /// the whole gap, also past what is free between areas that a program has fixed there.
+    /// <code>
+    ///              v the answer                            v not here
+    ///   . . . . [new] |◄──────────── guard gap ───[A]─────[new][B]── room ──►|[ stack ]
+    /// </code>
+    /// </remarks>
+    private bool UnmappedAreaTopdown(ulong length, VirtAddr low, VirtAddr high, out VirtAddr found)
+    {
+        while (HighestPlace(length, low, high, out found))
+        {
+            // The first stack lies far above all that is searched.
+            if (Areas.Stacks <= 1 || StackWithRoom(found + length, length, high) is not { } stack)
+                return true;
+            high = stack.StartWithGap;
+        }
+        return false;
+    }
+
+    /// <summary>The highest stack whose guard gap reaches below <paramref name="end"/> while there is room for <paramref name="length"/> bytes right below it.</summary>
+    /// <remarks>Cost: the areas within one guard gap of <paramref name="end"/>.</remarks>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private VmArea? StackWithRoom(VirtAddr end, ulong length, VirtAddr high)
+    {
+        VmArea? found = null;
+        for (VmArea? area = FindVma(end); area is not null && area.Start - end < System.StackGuardGapBytes; area = area.Next)
+        {
+            VirtAddr roomStart = area.Previous is { } previous ? VirtAddr.Max(previous.End, end) : end;
+            if (roomStart >= high)
+                break;
+            VirtAddr roomEnd = VirtAddr.Min(area.Start, high);
+            if (area.Has(VmFlags.GrowsDown) && area.StartWithGap < end && roomEnd - roomStart >= length)
+                found = area;
+        }
+        return found;
+    }
+
+    /// <summary>The highest place inside <paramref name="low"/>…<paramref name="high"/> that is free and in no guard gap.</summary>
     /// <remarks>
     /// <code>
     ///                      root                    right first: higher addresses. A subtree is entered only when its
@@ -134,7 +173,7 @@ internal sealed partial class MmStruct
     ///               [A]..gap..[B]..gap..[C]        inside low…high is long enough; else its left subtree is next.
     /// </code>
     /// </remarks>
-    private bool UnmappedAreaTopdown(ulong length, VirtAddr low, VirtAddr high, out VirtAddr found)
+    private bool HighestPlace(ulong length, VirtAddr low, VirtAddr high, out VirtAddr found)
     {
         found = VirtAddr.Zero;
         if (high.Value < length || high.Value - length < low.Value)

@@ -200,10 +200,7 @@ internal sealed partial class MmStruct
         if (part.End != covering.End && !SplitVma(covering, part.End).TryGet(out _, out Errno atEnd))
             return atEnd;
 
-        bool wasStack = (covering.Flags & VmFlags.GrowsDown) != 0;
         covering.Flags = flags;
-        if (wasStack != ((flags & VmFlags.GrowsDown) != 0))
-            Areas.Resized(covering);            // the guard gap is part of the sums
         return Errno.None;
     }
 

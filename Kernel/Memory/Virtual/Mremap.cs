@@ -255,14 +255,16 @@ internal sealed partial class MmStruct
         bool locked = (areaFlags & VmFlags.Locked) != 0;
         if (keep)
         {
-            // What was moved stays, with nothing in it and therefore not locked: a part of a locked area becomes an area of its own.
-            // Without memory for that it stays locked. A merge may have replaced the object.
+            // What was moved stays, with nothing in it and therefore not locked: a part of a locked area becomes an area of its own, which is
+            // joined with no neighbour. Without memory for that it stays locked. A merge may have replaced the object.
             VmArea left = LookupVma(from)!;
-            if ((left.Flags & VmFlags.Locked) != 0)
+            if (locked)
             {
-                VmArea? previous = from > left.Start ? left : left.Previous;
-                _ = LockArea(ref previous, left, source, left.Flags & ~VmFlags.LockedMask);
-                LockedVm += newPages;
+                if ((left.Start == source.Start || SplitVma(left, source.Start).TryGet(out left, out _))
+                    && (left.End == source.End || SplitVma(left, source.End).TryGet(out _, out _)))
+                    left.Flags &= ~VmFlags.LockedMask;
+                else
+                    LockedVm += newPages;
                 left = LookupVma(from)!;
             }
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using NanoVm.Core;
 using NanoVm.Memory.Faults;
 
@@ -63,7 +64,11 @@ internal sealed partial class MmStruct
         {
             Pte entry = ReadPte(at);
             if (entry.IsPresent && (!write || entry.IsWritable))
+            {
+                if (write && !entry.IsDirty)
+                    TouchByWriting(at);
                 continue;
+            }
             if (TaskMemory.Current.FatalSignalPending)
                 return Errno.EINTR;
             PageFaultResult result = HandleMmFault(area, at, flags);
@@ -81,6 +86,29 @@ internal sealed partial class MmStruct
         }
 
         return Errno.None;
+    }
+
+    /// <summary>A page that is there and may be written is dirty from now on, as if it had been written. Linux: <c>follow_page_pte</c> with <c>FOLL_TOUCH</c>.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void TouchByWriting(VirtAddr address)
+    {
+        bool enabled = PageTableLock.AcquireRaw();
+        if (TryFindPte(address, out PageTable<Pte> table))
+        {
+            ref Pte entry = ref table[Pte.IndexOf(address)];
+            if (entry.IsMapped() && entry.IsWritable)
+            {
+                entry = entry.With(PteFlags.Dirty);
+                if (!System.Frames[entry.Pfn].IsAnonymous)
+                    NoteWritten(entry.Pfn);
+            }
+        }
+        else if (TryFindPmd(address, out PmdPlace place) && place.Entry.IsHuge && place.Entry.IsWritable)
+        {
+            place.Entry = place.Entry.With(PteFlags.Dirty);
+        }
+
+        PageTableLock.ReleaseRaw(enabled);
     }
 
     /// <summary>What a system call answers for a fault that it caused itself. Linux: <c>vm_fault_to_errno</c>.</summary>

@@ -50,6 +50,9 @@ internal struct VmaIndex
     /// <summary>How many areas there are.</summary>
     public int Count;
 
+    /// <summary>How many of them are stacks, with a guard gap below: an area is made one or not, and stays so.</summary>
+    public int Stacks;
+
     /// <summary>The root, for those who draw the tree (<c>/proc/PID/vma_tree</c>).</summary>
     public readonly VmArea? Root => _tree.Root;
 
@@ -128,7 +131,7 @@ internal struct VmaIndex
         }
 
         _tree.InsertAt(area, parent, left);
-        Count++;
+        Counted(area, 1);
     }
 
     /// <summary>Puts <paramref name="area"/> in behind all others (<c>fork</c> copies in order). O(1) but for the rebalancing.</summary>
@@ -143,7 +146,7 @@ internal struct VmaIndex
             last.Next = area;
         Last = area;
         _tree.InsertAt(area, last, left: false);        // the last area has no right child
-        Count++;
+        Counted(area, 1);
     }
 
     /// <summary>Takes <paramref name="area"/> out of list and tree; its own range stays as it is. O(log n).</summary>
@@ -168,10 +171,17 @@ internal struct VmaIndex
         _tree.Remove(area);
         area.Previous = null;
         area.Next = null;
-        Count--;
+        Counted(area, -1);
     }
 
-    /// <summary>Renews the sums after <paramref name="area"/>'s start, end or stack flag changed within its own free room.</summary>
+    private void Counted(VmArea area, int change)
+    {
+        Count += change;
+        if (area.Flags.IsStack())
+            Stacks += change;
+    }
+
+    /// <summary>Renews the sums after <paramref name="area"/>'s start or end changed within its own free room.</summary>
     public readonly void Resized(VmArea area)
     {
         RedBlackTree<VmArea, VmAreaTraits>.Propagate(area);
@@ -186,6 +196,7 @@ internal struct VmaIndex
         First = null;
         Last = null;
         Count = 0;
+        Stacks = 0;
     }
 
     /// <summary>Whether order, links, colours, sums and counts are right.</summary>
@@ -194,6 +205,7 @@ internal struct VmaIndex
         if (!_tree.Validate(out ulong inTree) || inTree != (ulong)Count)
             return false;
         ulong inList = 0;
+        int stacks = 0;
         VmArea? previous = null;
         VmArea? inOrder = _tree.First();
         for (VmArea? area = First; area is not null; area = area.Next)
@@ -205,10 +217,11 @@ internal struct VmaIndex
             if (previous is not null && previous.End > area.Start)
                 return false;
             inList++;
+            stacks += area.Flags.IsStack() ? 1 : 0;
             previous = area;
             inOrder = RedBlackTree<VmArea, VmAreaTraits>.Next(area);
         }
 
-        return inOrder is null && inList == (ulong)Count && ReferenceEquals(previous, Last);
+        return inOrder is null && inList == (ulong)Count && stacks == Stacks && ReferenceEquals(previous, Last);
     }
 }

@@ -22,7 +22,8 @@ internal static unsafe class Program
         new("The stack grows by faults", &StackGrows),
         new("The stack stops at RLIMIT_STACK", &StackLimited),
         new("A mapping is never placed in the stack's way", &GuardGap),
-        new("A growing area needs its gap", &GrowsDownGap));
+        new("A growing area needs its gap", &GrowsDownGap),
+        new("A gap is passed over whole where there would have been room", &WholeGap));
 
     private static nint PageEnd() => (Brk(0) + Page - 1) & -Page;
 
@@ -152,6 +153,26 @@ internal static unsafe class Program
         nint top = Mmap(all + 301 * Page, Page, Protection.ReadWrite, Map.PrivateAnonymous | Map.Fixed | Map.GrowsDown);
         Equal(0, Child.SignalOfWrite(top - Page));
         Equal(Signal.Segmentation, Child.SignalOfWrite(all + 100 * Page));
+        Munmap(all, 600 * Page);
+    }
+
+    private static void WholeGap()
+    {
+        //   all        243               478            490               500      501      600
+        //    |  . . . . [ ]|◄── 256 pages ─[ twelve pages ][other]─ nine ──►[stack][ wall  ]
+        nint all = Mmap(0, 600 * Page, Protection.None, Map.SharedAnonymous);
+        while (Mmap(0, Page, Protection.None, Map.SharedAnonymous) > all)
+        {
+            // Nothing above is free.
+        }
+        Munmap(all, 501 * Page);
+        nint stack = Mmap(all + 500 * Page, Page, Protection.ReadWrite, Map.PrivateAnonymous | Map.Fixed | Map.GrowsDown);
+        Mmap(all + 490 * Page, Page, Protection.None, Map.SharedAnonymous | Map.Fixed);
+
+        // Nine pages fit below the stack, were it none; twelve do not, and come to lie in its gap.
+        Equal(stack - 257 * Page, Mmap(0, Page, Protection.None, Map.SharedAnonymous));
+        Equal(stack - 265 * Page, Mmap(0, 8 * Page, Protection.None, Map.SharedAnonymous));
+        Equal(all + 478 * Page, Mmap(0, 12 * Page, Protection.None, Map.SharedAnonymous));
         Munmap(all, 600 * Page);
     }
 }
