@@ -33,7 +33,7 @@ what to run
 
 what it has
   --add HOST[:GUEST]    put a file or folder of the host into the guest (default: /root/<name>); repeatable
-  --with PROGRAM        bring a program of the host with its interpreter and shared libraries; repeatable
+  --with PROGRAM        bring a program of the host with its interpreter and shared libraries (or a library, or a folder); repeatable
   --disk FILE[:MOUNT]   attach a disk image and, with MOUNT, mount its ext2 file system there; repeatable
   --mem SIZE            memory (default 512M)
   --swap SIZE           a swap device of that size (default none)

@@ -46,6 +46,17 @@ public sealed class ProgramTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void A_dotnet_program_runs_on_the_hosts_own_runtime()
+    {
+        string runtime = System.Runtime.InteropServices.RuntimeEnvironment.GetRuntimeDirectory();
+        string root = Path.GetFullPath(runtime + "../../..");
+        string program = Path.Combine(Repository.Root, "User/managed/obj/out");
+        Run run = Guest.Script("run-qemu.sh", "--direct", "--timeout", "170", "--mem", "1G", "--with", root + "/dotnet", "--with", root + "/host/fxr", "--with", runtime,
+            "--add", program + ":/root/managed", "--run", root + "/dotnet /root/managed/managed.dll");
+        Assert.True(run.Status == 0 && run.Text.Contains("yes  a null reference is an exception"), run.ToString());
+    }
+
+    [Fact]
     public void Procps_reads_our_proc()
     {
         string[] programs = new[] { "/usr/bin/pmap", "/usr/bin/vmstat", "/usr/bin/top", "/usr/bin/free", "/usr/bin/slabtop" };

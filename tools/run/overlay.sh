@@ -39,9 +39,19 @@ overlay_add() {
 }
 
 # overlay_with PROGRAM: a program of the host, by path or by name, with its interpreter and its shared libraries, each at its own path.
+# A library is brought like a program; a folder (the modules of an interpreter) with all that is in it and the libraries of its files.
 overlay_with() {
-  local program=$1 path listing line
-  path=$(type -P -- "$program") || refuse "--with: there is no program '$program'"
+  local program=$1 path file
+  if [ -d "$program" ]; then
+    path=$(realpath "$program")
+    overlay_copy "$path" "$path"
+    while IFS= read -r -d '' file; do
+      [ "$(head -c 4 "$file" | tr -d '\0')" != $'\x7fELF' ] || overlay_libraries "$file" ''
+    done < <(find "$path" -type f -size +3c -print0)
+    return
+  fi
+  path=$(type -P -- "$program") || path=$program
+  [[ $path == */* && -f $path && -r $path ]] || refuse "--with: there is no program '$program'"
   path=$(cd "$(dirname "$path")" && pwd)/$(basename "$path")
   overlay_own_path "$path"
 
@@ -52,10 +62,20 @@ overlay_with() {
     overlay_with "$first"
     return
   fi
-  listing=$(ldd "$path" 2>/dev/null) || return 0 # static: nothing more to bring
+  overlay_libraries "$path" needed
+}
+
+# overlay_libraries FILE NEEDED: the interpreter and the shared libraries of an ELF file. Without NEEDED one that the host lacks is left
+# out: a folder has modules that nobody may want.
+overlay_libraries() {
+  local listing line
+  listing=$(ldd "$1" 2>/dev/null) || return 0 # static: nothing more to bring
   while IFS= read -r line; do
     case $line in
-      *'not found'*) refuse "--with: $path needs a library that is not here: ${line#"${line%%[![:space:]]*}"}" ;;
+      *'not found'*)
+        [ -z "$2" ] || refuse "--with: $1 needs a library that is not here: ${line#"${line%%[![:space:]]*}"}"
+        continue
+        ;;
       *'=> /'*) line=${line#*=> } ;;
       [[:space:]]/*) line=${line#"${line%%[![:space:]]*}"} ;;
       *) continue ;; # the vDSO, "statically linked"

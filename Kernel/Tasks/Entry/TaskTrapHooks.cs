@@ -24,6 +24,8 @@ internal sealed class TaskTrapHooks : TrapHooks
         // the stack of a far return. No page that it may see can come of it; the program is at fault, not the kernel.
         if (frame.IsUser && (code & PageFaultCode.User) == 0)
         {
+            if (FarReturn.TryEmulate(ref frame))
+                return;
             FaultSignals.Raise(task, ref frame, address, code, PageFaultResult.SegvMaperr);
             return;
         }

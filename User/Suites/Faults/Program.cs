@@ -29,6 +29,7 @@ internal static unsafe class Program
             new("Null, kernel and non-canonical addresses end in SIGSEGV", &BadAddresses),
             new("Instructions of the kernel end in SIGSEGV, bad ones in SIGILL", &BadInstructions),
             new("A far return to nowhere ends the program and nothing else", &FarReturns),
+            new("A program returns to itself by iretq and lretq", &FarReturnsWithin),
             new("System calls with bad pointers say EFAULT", &BadPointers),
             new("A read into half a mapping fills that half", &HalfRead),
             new("The first touch of a page is one minor fault", &MinorFault));
@@ -174,6 +175,26 @@ internal static unsafe class Program
         Check(SignalOfCode(0xcb48e431) != 0);                          // xor esp, esp; lretq
         Check(SignalOfCode(0xcf48e431) != 0);                          // xor esp, esp; iretq
         Check(SignalOfCode(0xcf48_e4_01_48_dc_f7) != 0);               // neg esp; add rsp, rsp; iretq
+    }
+
+    private static void FarReturnsWithin()
+    {
+        // mov rax, rsp; push 0x2b; push rax; pushfq; push 0x33; lea rcx, [rip + 3]; push rcx; iretq; mov eax, 42; ret
+        Equal(42, Call([0x48, 0x89, 0xe0, 0x6a, 0x2b, 0x50, 0x9c, 0x6a, 0x33, 0x48, 0x8d, 0x0d, 3, 0, 0, 0, 0x51, 0x48, 0xcf, 0xb8, 42, 0, 0, 0, 0xc3]));
+        // push 0x33; lea rcx, [rip + 3]; push rcx; lretq; mov eax, 43; ret
+        Equal(43, Call([0x6a, 0x33, 0x48, 0x8d, 0x0d, 3, 0, 0, 0, 0x51, 0x48, 0xcb, 0xb8, 43, 0, 0, 0, 0xc3]));
+        // The first with the kernel's code selector, which a program may not have.
+        Equal(Signal.Segmentation, SignalOfCode(0xcf48_50_10_6a_9c_54));   // push rsp; pushfq; push 0x10; push rax; iretq
+    }
+
+    private static int Call(ReadOnlySpan<byte> code)
+    {
+        nint a = Mmap(0, Page, Protection.ReadWrite, Map.PrivateAnonymous);
+        code.CopyTo(new Span<byte>((void*)a, (int)Page));
+        Mprotect(a, Page, Protection.Read | Protection.Execute);
+        int result = ((delegate*<int>)a)();
+        Munmap(a, Page);
+        return result;
     }
 
     private static int SignalOfCode(ulong code)
