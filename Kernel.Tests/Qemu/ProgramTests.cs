@@ -1,3 +1,4 @@
+using NanoVm.Tests.Architecture;
 using Xunit;
 using Xunit.Abstractions;
 
