@@ -7,8 +7,6 @@ internal readonly struct PageCount(ulong value)
 
     public static PageCount Zero => default;
 
-    public bool IsZero => Value == 0;
-
     public ulong Bytes => Value << PageSize.Shift;
 
     /// <summary>The pages that <paramref name="bytes"/> fill, the last one perhaps in part. Never wraps.</summary>

@@ -10,8 +10,6 @@ internal readonly struct PhysAddr(ulong value)
 
     public ulong PageOffset => Value & PageSize.Mask;
 
-    public bool IsPageAligned => (Value & PageSize.Mask) == 0;
-
     public static PhysAddr operator +(PhysAddr left, ulong bytes) => new(left.Value + bytes);
 
     public static PhysAddr operator -(PhysAddr left, ulong bytes) => new(left.Value - bytes);

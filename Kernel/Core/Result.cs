@@ -28,8 +28,6 @@ internal readonly struct Result<T>
 
     public static Result<T> Ok(T value) => new(value, Errno.None);
 
-    public static Result<T> Fail(Errno error) => new(default!, error);
-
     public static implicit operator Result<T>(T value) => new(value, Errno.None);
 
     public static implicit operator Result<T>(Errno error) => new(default!, error);

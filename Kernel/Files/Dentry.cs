@@ -51,7 +51,6 @@ internal sealed class Dentry
     public ulong Order { get; internal set; }
 
     public ReadOnlySpan<byte> Name => name;
-    public int References => references;
     public bool IsRoot => ReferenceEquals(Parent, this);
     public bool IsNegative => Inode is null;
 

@@ -31,18 +31,4 @@ internal static class FilesSetup
         vfs.Segments = new SharedSegments(vfs, pageCache);
         return vfs;
     }
-
-    /// <summary>Mounts a type on a directory of the root file system, which is made if it is not there.</summary>
-    public static Errno MountAt(Vfs vfs, FileSystemType type, ReadOnlySpan<byte> name, MountFlags flags, ReadOnlySpan<byte> options)
-    {
-        Dentry root = vfs.Mounts.Root.Root;
-        Dentry? folder = root.Children.Find(name, Dentry.HashName(name));
-        if (folder is null && !TmpfsEntries.Make(root, name, FileMode.Directory | 0x1ED, 0).TryGet(out folder, out Errno error))
-            return error;
-        if (!type.Create(vfs, null, type.Name, flags, options).TryGet(out Superblock superblock, out error))
-            return error;
-        error = MountOperations.MountSuperblock(vfs, superblock, superblock.Root, new PathRef(vfs.Mounts.Root, folder), flags, type.Name);
-        superblock.Put();
-        return error;
-    }
 }

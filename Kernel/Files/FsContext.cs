@@ -21,9 +21,6 @@ internal sealed class FsContext
     /// <summary>The working directory.</summary>
     public PathRef Working => working;
 
-    /// <summary>How many tasks share it.</summary>
-    public int References => references;
-
     /// <summary>A context that stands at the root of everything; the first task's.</summary>
     public static FsContext? Allocate(Vfs vfs)
     {

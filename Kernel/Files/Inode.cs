@@ -106,8 +106,6 @@ internal abstract class Inode
         FreeObject();
     }
 
-    public int References => references;
-
     // ---- Directories -------------------------------------------------------------------------------------------------------------
 
     /// <summary>Looks a name up: attaches the inode to <paramref name="entry"/>, or leaves it negative when there is no such name.</summary>
@@ -227,9 +225,6 @@ internal abstract class Inode
     }
 
     public void AllowWriteAccess() => writers++;
-
-    /// <summary>How many have the file open for writing; negative: how many run it.</summary>
-    public int Writers => writers;
 
     /// <summary>Linux: <c>setattr_copy</c>. Stores everything but the size.</summary>
     protected Errno ApplyAttributes(in AttributeChange change)

@@ -59,9 +59,6 @@ internal ref struct IovIter
     /// <summary>Bytes still to transfer.</summary>
     public readonly ulong Remaining => remaining;
 
-    /// <summary>Bytes transferred so far.</summary>
-    public readonly ulong Done => done;
-
     public readonly bool IsKernel => isKernel;
 
     /// <summary>This write goes to the end of the file, as <c>RWF_APPEND</c> says.</summary>

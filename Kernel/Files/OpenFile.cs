@@ -209,6 +209,11 @@ internal abstract class OpenFile : MappableFile
     /// <summary>May <c>O_DIRECT</c> be set?</summary>
     public virtual bool CanDirect => false;
 
+    /// <summary>Adds to <c>/proc/PID/fdinfo</c> what only this kind of file knows, in whole lines. Linux: <c>show_fdinfo</c>.</summary>
+    public virtual void WriteInfo(ref TextWriter w)
+    {
+    }
+
     /// <summary>A descriptor of the file is closed, others may remain. Linux: <c>flush</c>.</summary>
     public virtual Errno Flush(TaskFiles who) => Errno.None;
 

@@ -201,9 +201,6 @@ internal ref struct PathWalk
         return CrossDown();
     }
 
-    /// <summary>Moves to the parent directory, for a path that ends in "..".</summary>
-    public Errno MoveUp() => Up();
-
     /// <summary>Gives references and buffers back.</summary>
     public void Dispose()
     {

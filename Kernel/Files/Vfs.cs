@@ -44,7 +44,6 @@ internal sealed class Vfs
         Mounts = new MountTree(new ObjectCache<Mount>(memory, "mnt_cache"u8));
         DescriptorTables = new ObjectCache<FileDescriptorTable>(memory, "files_cache"u8);
         FsContexts = new ObjectCache<FsContext>(memory, "fs_cache"u8);
-        CredentialObjects = new ObjectCache<Credentials>(memory, "cred"u8);
         FileLockObjects = new ObjectCache<FileLock>(memory, "file_lock_cache"u8);
         LockLists = new ObjectCache<FileLocks>(memory, "file_lock_ctx"u8);
         DirectoryFiles = new ObjectCache<DirectoryFile>(memory, "filp_dir"u8);
@@ -65,7 +64,6 @@ internal sealed class Vfs
     public MountTree Mounts { get; }
     public ObjectCache<FileDescriptorTable> DescriptorTables { get; }
     public ObjectCache<FsContext> FsContexts { get; }
-    public ObjectCache<Credentials> CredentialObjects { get; }
     /// <summary>Memory files without a name; set at boot.</summary>
     public Tmpfs.ShmemFiles Shmem = null!;
 

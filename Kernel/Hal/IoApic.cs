@@ -37,12 +37,6 @@ internal sealed unsafe class IoApic(VirtAddr registers, uint firstInterrupt = 0)
     /// <summary>Sends an ISA interrupt (edge, active high) to <paramref name="vector"/>.</summary>
     public void RouteIsa(uint interrupt, int vector, uint apicNumber) => WriteEntry(interrupt - firstInterrupt, (uint)vector, apicNumber);
 
-    /// <summary>Sends a PCI interrupt (level, active low) to <paramref name="vector"/>.</summary>
-    public void RoutePci(uint interrupt, int vector, uint apicNumber) =>
-        WriteEntry(interrupt - firstInterrupt, (uint)vector | LevelTriggered | ActiveLow, apicNumber);
-
-    public void Mask(uint interrupt) => WriteEntry(interrupt - firstInterrupt, Masked, 0);
-
     private void WriteEntry(uint input, uint low, uint apicNumber)
     {
         // First masked, so that no half of an entry is ever in use.

@@ -83,9 +83,6 @@ internal sealed class Uart16550 : InterruptHandler
         Cpu.Out8((ushort)(port + ModemControl), 0x0b);       // DTR, RTS, and OUT2, which lets the interrupt through
     }
 
-    /// <summary>Whether there is a port at all.</summary>
-    public bool IsPresent => Cpu.In8((ushort)(_port + LineStatus)) != 0xff;
-
     /// <summary>Lets the port interrupt.</summary>
     public void EnableInterrupts()
     {
@@ -128,16 +125,6 @@ internal sealed class Uart16550 : InterruptHandler
             while (count < to.Length && _receivedHead != _receivedTail)
                 to[count++] = _received[(int)(_receivedHead++ % ReceiveCapacity)];
             return count;
-        }
-    }
-
-    /// <summary>Bytes that <see cref="Write"/> would take now.</summary>
-    public int Room
-    {
-        get
-        {
-            using (_lock.Acquire())
-                return TransmitCapacity - (int)(_sendTail - _sendHead);
         }
     }
 

@@ -46,9 +46,6 @@ internal sealed unsafe class SyscallTable
     public ReadOnlySpan<byte> NameOf(uint number)
         => number < Size ? new ReadOnlySpan<byte>(_entries[number].Name, _entries[number].NameLength) : default;
 
-    /// <summary>How often a call has been made since boot.</summary>
-    public ulong CallsOf(uint number) => number < Size ? _entries[number].Calls : 0;
-
     /// <summary>Adds one call; twice the same number is a mistake in the kernel.</summary>
     internal void Add(int number, ReadOnlySpan<byte> name, delegate*<ref SyscallArguments, SysResult> handler)
     {

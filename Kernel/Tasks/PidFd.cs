@@ -57,14 +57,25 @@ internal sealed class PidFd : OpenFile
         return result;
     }
 
-    /// <summary>The process's number, for <c>/proc/PID/fdinfo</c>; −1 when it has gone.</summary>
-    public int Number => _entry.Process is null ? -1 : _entry.Number;
-
     public override PollEvents Poll(PollTable? table)
     {
         table?.Register(ref _entry.PidfdWait);
         using (_table.Lock.Acquire())
             return _entry.Process is null || _entry.Process.IsZombie ? PollEvents.Readable : PollEvents.None;
+    }
+
+    /// <inheritdoc/>
+    public override void WriteInfo(ref TextWriter w)
+    {
+        // Linux: pidfd_show_fdinfo. The second line has the number in each namespace of processes; there is one.
+        int number;
+        using (_table.Lock.Acquire())
+            number = _entry.Process is null ? -1 : _entry.Number;
+        w.Text("Pid:\t"u8);
+        w.Signed(number);
+        w.Text("\nNSpid:\t"u8);
+        w.Signed(number);
+        w.Byte((byte)'\n');
     }
 
     protected override void Release() => _entry.Put();

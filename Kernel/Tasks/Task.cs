@@ -172,9 +172,6 @@ internal sealed unsafe class Task : TaskFiles
     /// <summary>What a kernel thread runs; null for user tasks.</summary>
     public KernelThreadWork? Work;
 
-    /// <summary>Set by <c>kthread_should_stop</c>'s counterpart.</summary>
-    public bool ShouldStop;
-
     // --- identity ---
 
     private TaskName _name;

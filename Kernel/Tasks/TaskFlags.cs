@@ -64,7 +64,7 @@ internal unsafe struct RestartBlock
 {
     /// <summary>What to run; null answers <see cref="Errno.EINTR"/>. The words are its own.</summary>
     public delegate*<Task, Result<long>> Continue;
-    public ulong Word0, Word1, Word2, Word3, Word4, Word5;
+    public ulong Word0, Word1, Word2, Word3, Word4;
 }
 
 /// <summary>What a kernel thread does. Its <see cref="Run"/> returning ends the thread.</summary>

@@ -14,9 +14,6 @@ internal sealed class TaskJobControl : JobControl
     private static ThreadGroup Current => Task.Current.Group;
 
     /// <inheritdoc/>
-    public override int CurrentProcess => Current.Tgid;
-
-    /// <inheritdoc/>
     public override int CurrentSession => Current.Session?.Number ?? 0;
 
     /// <inheritdoc/>
@@ -86,21 +83,6 @@ internal sealed class TaskJobControl : JobControl
     {
         Task task = Task.Current;
         return task.Blocked.Contains(signal) || (task.Handlers is { } handlers && handlers[signal].Handler == SignalAction.Ignore);
-    }
-
-    /// <inheritdoc/>
-    public override void SignalCurrent(int signal) => _ = Signals.SendToThread(Task.Current, KernelInfo(signal));
-
-    /// <inheritdoc/>
-    public override void SignalOwner(int owner, int signal)
-    {
-        using (_system.TaskLock.Acquire())
-        {
-            if (owner > 0 && _system.Pids.FindProcess(owner) is { } process)
-                _ = Signals.SendToProcess(process, KernelInfo(signal));
-            else if (owner < 0 && _system.Pids.Find(-owner) is { } group)
-                ProcessGroups.Signal(group, signal);
-        }
     }
 
     private static SignalInfo KernelInfo(int signal)

@@ -157,9 +157,6 @@ internal sealed class ThreadGroup
     public uint ExecId;
     public uint ParentExecId;
 
-    /// <summary>The process has called exec. Linux: <c>did_exec</c>.</summary>
-    public bool DidExec;
-
     public bool IsZombie => Leader is { ExitState: ExitState.Zombie } && LiveThreads == 0;
 
     public ThreadGroup Get()

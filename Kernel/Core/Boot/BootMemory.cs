@@ -29,18 +29,6 @@ internal sealed unsafe class BootMemory
 
     public BootRange Reserved(int index) => _reserved[index];
 
-    /// <summary>Bytes of RAM, taken or not.</summary>
-    public ulong RamBytes
-    {
-        get
-        {
-            ulong bytes = 0;
-            for (int i = 0; i < _ram.Count; i++)
-                bytes += _ram[i].Length;
-            return bytes;
-        }
-    }
-
     /// <summary>The address behind the last byte of RAM.</summary>
     public ulong RamEnd => _ram.Count == 0 ? 0 : _ram[_ram.Count - 1].End;
 

@@ -4,9 +4,6 @@ namespace NanoVm.Core.Boot;
 /// <remarks>Multiboot2 and PVH store the same 24 bytes for an entry, so one reader serves both.</remarks>
 public readonly unsafe struct MemoryMap(byte* first, uint stride, uint count)
 {
-    /// <summary>Number of entries.</summary>
-    public uint Count => count;
-
     /// <summary>Walks the entries.</summary>
     public Enumerator GetEnumerator() => new(first, stride, count);
 

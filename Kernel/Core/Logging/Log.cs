@@ -19,10 +19,6 @@ internal static unsafe class Log
 
     public static void Warn(ReadOnlySpan<byte> text) => WriteLine(text, "warning: "u8);
 
-    public static void Error(ref LogText text) => WriteLine(text.Written, "error: "u8);
-
-    public static void Error(ReadOnlySpan<byte> text) => WriteLine(text, "error: "u8);
-
     /// <summary>Bytes as they are, without time and line end; before there is a log, straight to the second serial port.</summary>
     public static void Raw(ReadOnlySpan<byte> text)
     {

@@ -20,9 +20,6 @@ internal static unsafe class BootHeap
     /// <summary>Makes the memory come from <paramref name="source"/> from now on.</summary>
     public static void Install(BootHeapSource source) => PerCpu.Area->HeapSource = RawObject.AddressOf(source);
 
-    /// <summary>Bytes given out so far.</summary>
-    public static ulong Used => PerCpu.Area->HeapUsed;
-
     /// <summary>The compiler's <c>new</c>. Zeroed.</summary>
     [RuntimeExport("RuntimeAllocate")]
     private static void* Allocate(nuint size)

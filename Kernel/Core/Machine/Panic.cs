@@ -12,17 +12,6 @@ internal static class Panic
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static void Now(ReadOnlySpan<byte> why) => PanicReport.Now(why);
 
-    /// <summary>For code that no input can reach.</summary>
-    public static Errno Unreachable
-    {
-        [DoesNotReturn]
-        get
-        {
-            Now("code that cannot be reached was reached"u8);
-            return Errno.EINVAL;
-        }
-    }
-
     /// <summary>Panics when <paramref name="condition"/> does not hold.</summary>
     public static void Unless([DoesNotReturnIf(false)] bool condition, ReadOnlySpan<byte> why)
     {

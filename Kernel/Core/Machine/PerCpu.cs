@@ -51,8 +51,6 @@ internal static unsafe class PerCpu
         set => Area->Scheduler = RawObject.AddressOf(value);
     }
 
-    public static bool HasScheduler => Area->Scheduler is not null;
-
     public static TrapHooks Hooks
     {
         get => RawObject.At<TrapHooks>(Area->Hooks);

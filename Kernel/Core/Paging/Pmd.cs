@@ -17,11 +17,7 @@ internal readonly struct Pmd(ulong value)
 
     public bool IsWritable => (Value & (ulong)PteFlags.Writable) != 0;
 
-    public bool IsUser => (Value & (ulong)PteFlags.User) != 0;
-
     public bool IsAccessed => (Value & (ulong)PteFlags.Accessed) != 0;
-
-    public bool IsDirty => (Value & (ulong)PteFlags.Dirty) != 0;
 
     /// <summary>Whether this entry is a leaf of 2 MiB and not a pointer to a table.</summary>
     public bool IsHuge => (Value & (ulong)PteFlags.Huge) != 0;
@@ -38,8 +34,6 @@ internal readonly struct Pmd(ulong value)
     /// <summary>The same 2 MiB page with the flags of <paramref name="changed"/>, which was made from its <see cref="ToPte"/> 0.</summary>
     public Pmd WithFlagsOf(Pte changed) => new(changed.Value | (Value & (ulong)(PteFlags.Huge | PteFlags.HugePool)));
 
-    public bool IsNoExecute => (Value & (ulong)PteFlags.NoExecute) != 0;
-
     /// <summary>The frame of the table, or the first frame of the 2 MiB page.</summary>
     public Pfn Pfn => new((Value & (IsHuge ? PageTableEntry.AddressMask & ~(PageSize.LargeBytes - 1) : PageTableEntry.AddressMask)) >> PageSize.Shift);
 
@@ -52,13 +46,10 @@ internal readonly struct Pmd(ulong value)
 
     public Pmd Without(PteFlags flags) => new(Value & ~(ulong)flags);
 
-    public Pmd WithPfn(Pfn pfn) => new((Value & ~PageTableEntry.AddressMask) | (pfn.Value << PageSize.Shift));
-
     /// <summary>An entry that points to the table in <paramref name="table"/>, for user or kernel addresses.</summary>
     public static Pmd UserTable(Pfn table) => new(table, PteFlags.UserTable);
 
     public static Pmd KernelTable(Pfn table) => new(table, PteFlags.KernelTable);
-
 
     public static int IndexOf(VirtAddr address) => (int)(address.Value >> PageSize.LargeShift) & (PageSize.TableEntries - 1);
 

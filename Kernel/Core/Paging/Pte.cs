@@ -25,8 +25,6 @@ internal readonly struct Pte(ulong value)
 
     public bool IsDirty => (Value & (ulong)PteFlags.Dirty) != 0;
 
-    public bool IsGlobal => (Value & (ulong)PteFlags.Global) != 0;
-
     public bool IsSpecial => (Value & (ulong)PteFlags.Special) != 0;
 
     public bool IsSoftDirty => (Value & (ulong)PteFlags.SoftDirty) != 0;
@@ -51,17 +49,12 @@ internal readonly struct Pte(ulong value)
 
     public Pte WithoutWritable() => Without(PteFlags.Writable);
 
-    public Pte WithDirty() => With(PteFlags.Dirty);
-
-    public Pte WithoutDirty() => Without(PteFlags.Dirty);
-
     public Pte WithAccessed() => With(PteFlags.Accessed);
 
     public Pte WithoutAccessed() => Without(PteFlags.Accessed);
 
     /// <summary>The protection key of a user leaf, 0 to 15.</summary>
     public int ProtectionKey => (int)(Value >> PageTableEntry.ProtectionKeyShift) & 15;
-
 
     public static int IndexOf(VirtAddr address) => (int)(address.Value >> PageSize.Shift) & (PageSize.TableEntries - 1);
 

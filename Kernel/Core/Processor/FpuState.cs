@@ -38,9 +38,6 @@ internal static unsafe class FpuState
     /// <summary>The parts that the areas hold: XCR0.</summary>
     public static ulong Mask => PerCpu.Area->FpuMask;
 
-    /// <summary>Where PKRU lies in an area, or 0 when the processor has no protection keys.</summary>
-    public static ulong KeysOffset => PerCpu.Area->FpuKeysOffset;
-
     /// <summary>Called once, after CR4 is set.</summary>
     public static void InitializeProcessor(in CpuFeatures features)
     {
@@ -153,16 +150,6 @@ internal static unsafe class FpuState
                 *(ulong*)(area + XmmOffset + i * 16 + 8) = *(ulong*)(xmm + i * 16 + 8);
             }
         }
-    }
-
-    /// <summary>Control and status words of the running thread: which floating-point condition was raised.</summary>
-    public static void ReadControl(out ushort control, out ushort status, out uint mxcsr)
-    {
-        SaveCurrent();
-        byte* area = PerCpu.Current.FpuArea;
-        control = *(ushort*)(area + ControlWordOffset);
-        status = *(ushort*)(area + StatusWordOffset);
-        mxcsr = *(uint*)(area + MxcsrOffset);
     }
 
     /// <summary>Says that <paramref name="area"/> gets another use or another content: registers that were loaded from it are stale.</summary>

@@ -39,10 +39,6 @@ internal struct Mutex
     /// <returns><see cref="Errno.None"/>, or <see cref="Errno.EINTR"/> without the lock.</returns>
     public Errno LockInterruptible() => TryLock() ? Errno.None : LockSlow(ThreadState.Interruptible);
 
-    /// <summary>Takes the lock unless the thread is being killed.</summary>
-    /// <returns><see cref="Errno.None"/>, or <see cref="Errno.EINTR"/> without the lock.</returns>
-    public Errno LockKillable() => TryLock() ? Errno.None : LockSlow(ThreadState.Killable);
-
     public bool TryLock()
     {
         if (Interlocked.CompareExchange(ref _state, Taken, 0) != 0)

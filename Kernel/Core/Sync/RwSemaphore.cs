@@ -8,7 +8,6 @@ namespace NanoVm.Core.Sync;
 /// Linux: <c>rw_semaphore</c>; the lock of an <c>mm_struct</c>. A struct to be embedded, never copied, never <c>readonly</c>;
 /// zeroed memory is a free lock. Not recursive, for readers too: a
 /// second read lock of the same thread can wait for a writer that waits for the first.
-/// <c>using (sem.Read()) { … }</c>, <c>using (sem.Write()) { … }</c>
 /// </remarks>
 internal struct RwSemaphore
 {
@@ -22,20 +21,6 @@ internal struct RwSemaphore
     private Sleepers _sleepers;
     /// <summary>The writer, only for the checks; null during boot.</summary>
     private KernelThread? _owner;
-
-    [UnscopedRef]
-    public ReadGuard Read()
-    {
-        ReadLock();
-        return new ReadGuard(ref this);
-    }
-
-    [UnscopedRef]
-    public WriteGuard Write()
-    {
-        WriteLock();
-        return new WriteGuard(ref this);
-    }
 
     public void ReadLock()
     {
@@ -60,8 +45,6 @@ internal struct RwSemaphore
         }
         return false;
     }
-
-    public bool TryRead() => TryReadLock();
 
     public void WriteLock()
     {
@@ -130,12 +113,6 @@ internal struct RwSemaphore
     {
         if (!IsHeldForWriting)
             Panic.Now("a semaphore is not held for writing by this thread"u8);
-    }
-
-    public readonly void AssertHeld()
-    {
-        if (!IsHeld)
-            Panic.Now("a semaphore that should be held is not"u8);
     }
 
     private Errno LockSlow(bool write, ThreadState state)
@@ -207,23 +184,5 @@ internal struct RwSemaphore
             _sleepers.GrantFirst();
         }
         _state = _sleepers.IsEmpty ? held : held | Waiters;
-    }
-
-    public readonly ref struct ReadGuard
-    {
-        private readonly ref RwSemaphore _semaphore;
-
-        internal ReadGuard(ref RwSemaphore semaphore) => _semaphore = ref semaphore;
-
-        public void Dispose() => _semaphore.ReadUnlock();
-    }
-
-    public readonly ref struct WriteGuard
-    {
-        private readonly ref RwSemaphore _semaphore;
-
-        internal WriteGuard(ref RwSemaphore semaphore) => _semaphore = ref semaphore;
-
-        public void Dispose() => _semaphore.WriteUnlock();
     }
 }

@@ -35,12 +35,6 @@ internal struct SpinLock
 
     public readonly bool IsHeld => _owner == PerCpu.Number + 1;
 
-    public readonly void AssertHeld()
-    {
-        if (!IsHeld)
-            Panic.Now("a spin lock that should be held is not"u8);
-    }
-
     private void Spin(int self)
     {
         if (PerCpu.IsPanicking)

@@ -20,9 +20,6 @@ internal struct WaitQueue
     private WaitNode? _first;
     private WaitNode? _last;
 
-    /// <summary>Whether nobody waits; without the lock only a hint.</summary>
-    public readonly bool IsEmpty => _first is null;
-
     /// <summary>Joins the queue, if not there yet, and marks the thread as sleeping; the next Schedule gives the processor away.</summary>
     public void PrepareToWait(WaitNode node, ThreadState state)
     {

@@ -85,10 +85,6 @@ internal abstract unsafe class KernelThread
     /// <summary>Set by the one who passed the lock on.</summary>
     internal bool LockGranted;
 
-    /// <summary>Nanoseconds spent in user mode and in the kernel; kept by the scheduler.</summary>
-    public ulong UserNanoseconds;
-    public ulong SystemNanoseconds;
-
     /// <summary>While not zero a fault in a user copy is not handled but fails the copy at once. Linux: <c>pagefault_disabled</c>.</summary>
     public int PageFaultsDisabled;
 

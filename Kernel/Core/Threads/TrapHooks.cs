@@ -15,7 +15,4 @@ internal abstract class TrapHooks
 
     /// <summary>Before a return to user mode while a reschedule or a signal waits; interrupts on. Called again until neither waits.</summary>
     public abstract void ExitToUser(ref TrapFrame frame);
-
-    /// <summary>The scheduler's slice is over; from the timer interrupt, interrupts off.</summary>
-    public abstract void Tick();
 }

@@ -111,8 +111,8 @@ internal sealed class EventFile : OpenFile
         return events;
     }
 
-    /// <summary>What <c>/proc/PID/fdinfo</c> shows of it.</summary>
-    internal void WriteInfo(ref TextWriter w)
+    /// <inheritdoc/>
+    public override void WriteInfo(ref TextWriter w)
     {
         w.Text("eventfd-count: "u8);
         int digits = 1;

@@ -384,8 +384,8 @@ internal sealed class EventPoll : OpenFile
         }
     }
 
-    /// <summary>What <c>/proc/PID/fdinfo</c> shows of it.</summary>
-    internal void WriteInfo(ref TextWriter w)
+    /// <inheritdoc/>
+    public override void WriteInfo(ref TextWriter w)
     {
         using (Lock.Acquire())
         {

@@ -51,9 +51,6 @@ internal ref struct CpioReader
 
     public CpioReader(ReadOnlySpan<byte> archive) => this.archive = archive;
 
-    /// <summary>Where the reader stands, for messages.</summary>
-    public readonly int Position => position;
-
     public CpioStatus Next(out CpioEntry entry)
     {
         entry = default;

@@ -294,21 +294,6 @@ internal sealed class Pipe
         return Errno.None;
     }
 
-    /// <summary>The ring's counts agree with what lies in it.</summary>
-    public void Validate()
-    {
-        ulong bytes = 0;
-        for (uint i = _tail; i != _head; i++)
-        {
-            PipeBuffer buffer = _slots[i & (uint)(_slots.Length - 1)];
-            if (buffer.Length == 0 || buffer.Offset + buffer.Length > (int)PageSize.Bytes || buffer.Page.IsNone)
-                Panic.Now("pipe: a buffer in the ring is empty or beyond its page"u8);
-            bytes += buffer.Length;
-        }
-        if (bytes != _bytes || _head - _tail > (uint)_slots.Length)
-            Panic.Now("pipe: counts and contents differ"u8);
-    }
-
     private void DropFirst()
     {
         ref PipeBuffer first = ref _slots[_tail & (uint)(_slots.Length - 1)];

@@ -44,9 +44,6 @@ internal class ProcDirectory : ProcNode
         }
     }
 
-    /// <summary>How many fixed children there are: their offsets in a directory stream are 2 up to here plus 1.</summary>
-    protected ulong FixedCount => _count;
-
     /// <summary>Finds a child by name.</summary>
     /// <param name="subject">This directory's subject.</param>
     /// <param name="child">The child's node, or null when there is none.</param>

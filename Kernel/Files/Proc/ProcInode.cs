@@ -10,12 +10,6 @@ internal sealed class ProcInode : Inode
     private ProcNode _node = null!;
     private ProcSubject _subject;
 
-    /// <summary>What it is about.</summary>
-    public ref readonly ProcSubject Subject => ref _subject;
-
-    /// <summary>Its kind.</summary>
-    public ProcNode Node => _node;
-
     /// <summary>Sets up a zeroed object with one reference.</summary>
     internal void Initialize(IoSystem io, Superblock superblock, ProcNode node, in ProcSubject subject)
     {

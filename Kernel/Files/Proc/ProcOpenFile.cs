@@ -28,9 +28,6 @@ internal sealed class ProcOpenFile : OpenFile
     /// <summary>What the file is about.</summary>
     public ref readonly ProcSubject Subject => ref _subject;
 
-    /// <summary>The machine's caches and sources.</summary>
-    public IoSystem Io => _io;
-
     /// <summary>Whether it is the directory of a process, <c>/proc/PID</c>: as good as a pidfd for sending signals.</summary>
     public bool IsProcessDirectory => ReferenceEquals(_node, _io.Processes?.Directory) && !_subject.IsThread;
 

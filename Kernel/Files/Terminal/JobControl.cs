@@ -7,9 +7,6 @@ namespace NanoVm.Files.Terminal;
 /// </remarks>
 internal abstract class JobControl
 {
-    /// <summary>The current process's number. Linux: <c>task_tgid</c>.</summary>
-    public abstract int CurrentProcess { get; }
-
     /// <summary>The current session's number; 0 for kernel threads.</summary>
     public abstract int CurrentSession { get; }
 
@@ -42,10 +39,4 @@ internal abstract class JobControl
 
     /// <summary>The current thread blocks or ignores the signal. Linux: <c>is_ignored</c> of the terminal code.</summary>
     public abstract bool IsIgnoredOrBlocked(int signal);
-
-    /// <summary>Sends a signal to the current thread (SIGPIPE). Linux: <c>send_sig(sig, current, 0)</c>.</summary>
-    public abstract void SignalCurrent(int signal);
-
-    /// <summary>Sends a signal to a process (positive) or a process group (negative): <c>F_SETOWN</c>'s SIGIO and SIGURG.</summary>
-    public abstract void SignalOwner(int owner, int signal);
 }

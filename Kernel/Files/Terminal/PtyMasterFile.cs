@@ -26,9 +26,6 @@ internal sealed class PtyMasterFile : OpenFile
         return file;
     }
 
-    /// <summary>The pair.</summary>
-    public PtyPair Pair => _pair;
-
     /// <inheritdoc/>
     public override Result<long> Read(TaskFiles who, ref IovIter to, ref long position) => _pair.MasterRead(IsNonBlocking, ref to);
 

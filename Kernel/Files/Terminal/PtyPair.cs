@@ -72,13 +72,6 @@ internal sealed class PtyPair : Tty
     }
 
     /// <inheritdoc/>
-    public override void WriteName(ref TextWriter w)
-    {
-        w.Text("pts/"u8);
-        w.Decimal((ulong)Number);
-    }
-
-    /// <inheritdoc/>
     protected override bool IsPseudo => true;
 
     /// <summary>May the slave be opened? Linux: the checks of <c>pty_open</c>.</summary>

@@ -35,12 +35,9 @@ internal sealed class SerialTty : Tty
         _uart = uart;
         if (Initialize(io, DeviceNumber.Make(4, 64), Termios.SerialControl) != Errno.None)
             Panic.Now("no memory for the console at boot"u8);
-        Window = window;
+        _window = window;
         uart.Listener = new LineListener(this);
     }
-
-    /// <inheritdoc/>
-    public override void WriteName(ref TextWriter w) => w.Text("ttyS0"u8);
 
     /// <inheritdoc/>
     protected override int DriverRoom => _stopped ? 0 : Math.Max(0, OutputBytes - _outCount - _uart.Pending);

@@ -38,11 +38,7 @@ internal struct Termios
     public uint OutputSpeed;
 
     /// <summary>The control character with this index; 0 switches its function off.</summary>
-    public byte this[ControlIndex index]
-    {
-        readonly get => _characters[(int)index];
-        set => _characters[(int)index] = value;
-    }
+    public readonly byte this[ControlIndex index] => _characters[(int)index];
 
     /// <summary>Is <paramref name="c"/> the control character with this index? A character that is switched off equals none.</summary>
     public readonly bool Is(byte c, ControlIndex index) => c != 0 && _characters[(int)index] == c;

@@ -44,39 +44,6 @@ internal abstract partial class Tty
         return done;
     }
 
-    /// <summary>The line was held at "break": a NUL, an interrupt or nothing, as the settings say. Linux: <c>n_tty_receive_break</c>.</summary>
-    public void ReceiveBreak()
-    {
-        byte signals = 0;
-        int group;
-        using (_lock.Acquire())
-        {
-            group = ForegroundGroup;
-            if (_termios.Has(InputModes.IgnoreBreak))
-                return;
-            if (_termios.Has(InputModes.BreakInterrupts))
-            {
-                RaiseSignal(1);
-                signals = _pendingSignals;
-                _pendingSignals = 0;
-            }
-            else
-            {
-                if (_termios.Has(InputModes.MarkParity) && MakeRoom())
-                {
-                    PutInput(0xFF);
-                    if (MakeRoom())
-                        PutInput(0);
-                }
-                if (MakeRoom())
-                    PutInput(0);
-                Readers.WakeAll();
-            }
-        }
-        if (signals != 0 && group != 0)
-            Io.Jobs.SignalProcessGroup(group, SigInt);
-    }
-
     // Linux: the head of n_tty_receive_buf_common. False: the byte must wait outside.
     private bool MakeRoom()
     {

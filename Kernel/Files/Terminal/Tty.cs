@@ -39,7 +39,7 @@ internal abstract partial class Tty
     protected SpinLock _lock;
 
     private Termios _termios;
-    private WindowSize _window;
+    protected WindowSize _window;
 
     // Input: positions grow for ever, the byte of position p lies at p & InputMask.
     //   readTail <= canonHead <= readHead;  up to canonHead lines are complete and can be read in canonical mode
@@ -101,19 +101,6 @@ internal abstract partial class Tty
         Io.Memory.Arrays.Free(_input);
         Io.Memory.Arrays.Free(_lineEnds);
     }
-
-    /// <summary>The current settings.</summary>
-    public ref readonly Termios Settings => ref _termios;
-
-    /// <summary>The window's size.</summary>
-    public WindowSize Window
-    {
-        get => _window;
-        protected set => _window = value;
-    }
-
-    /// <summary>The name below /dev, for messages and <c>/proc</c>: <c>ttyS0</c>, <c>pts/3</c>.</summary>
-    public abstract void WriteName(ref TextWriter w);
 
     // ---- The driver --------------------------------------------------------------------------------------------------------------
 

@@ -43,8 +43,6 @@ internal sealed class HugeFile : OpenFile
     /// <inheritdoc/>
     public override bool IsHuge => true;
 
-    internal HugeFileSpace Pages => pages;
-
     /// <summary>Null when memory is out.</summary>
     internal static HugeFile? Allocate(TmpfsCaches caches, in PathRef path, OpenFlags flags)
     {

@@ -19,22 +19,6 @@ internal static class TmpfsEntries
         return AddOrFree(parent, name, inode);
     }
 
-    /// <summary>Makes a symbolic link.</summary>
-    public static Result<Dentry> MakeLink(Dentry parent, ReadOnlySpan<byte> name, ReadOnlySpan<byte> target)
-    {
-        var superblock = (TmpfsSuperblock)parent.Superblock;
-        if (parent.Children.Find(name, Dentry.HashName(name)) is not null)
-            return Errno.EEXIST;
-        if (!superblock.MakeInode(FileMode.SymbolicLink | 0x1FF, 0, 0, 0).TryGet(out TmpfsInode inode, out Errno error))
-            return error;
-        error = inode.SetLinkText(target);
-        if (error == Errno.None)
-            return AddOrFree(parent, name, inode);
-        inode.Links = 0;
-        inode.Put();
-        return error;
-    }
-
     /// <summary>Removes an entry that is no directory.</summary>
     public static void Remove(Dentry entry)
     {

@@ -28,9 +28,6 @@ internal sealed class TmpfsSuperblock : Superblock
     public override DentryRetention Retention => DentryRetention.Pinned;
     public TmpfsCaches Caches => caches;
 
-    /// <summary>Pages that files hold.</summary>
-    public ulong UsedBlocks => usedBlocks;
-
     public static Result<TmpfsSuperblock> Allocate(Vfs vfs, TmpfsType type, MountFlags flags, in TmpfsOptions options)
     {
         TmpfsSuperblock? superblock = type.Caches.Superblocks.Allocate();

@@ -165,8 +165,8 @@ internal sealed class UserfaultFile : OpenFile
     /// <inheritdoc/>
     public override Result<long> Ioctl(TaskFiles who, uint command, VirtAddr argument) => UserfaultIoctl.Do(_context, who, command, argument);
 
-    /// <summary>What <c>/proc/PID/fdinfo</c> shows of it.</summary>
-    internal void WriteInfo(ref TextWriter w)
+    /// <inheritdoc/>
+    public override void WriteInfo(ref TextWriter w)
     {
         _context.Count(out ulong unread, out ulong all);
         w.Text("pending:\t"u8);

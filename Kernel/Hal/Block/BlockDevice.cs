@@ -47,9 +47,6 @@ internal abstract class BlockDevice
     /// <summary>The next device of whoever lists them.</summary>
     public BlockDevice? Next;
 
-    /// <summary>What the file systems keep for the device: its page cache.</summary>
-    public object? Cache;
-
     /// <summary>Whether pages are swapped to the device itself: nobody else may write there.</summary>
     public bool IsSwap;
 

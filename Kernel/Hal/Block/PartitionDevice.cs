@@ -22,17 +22,11 @@ internal sealed class PartitionDevice : BlockDevice
         text.Decimal((ulong)number);
         _name = new byte[text.Length];
         text.Written.CopyTo(_name);
-        PartitionNumber = number;
     }
 
     public BlockDevice Whole { get; }
 
     protected override BlockDevice? Container => Whole;
-
-    public int PartitionNumber { get; }
-
-    /// <summary>Where it starts on the disk.</summary>
-    public ulong FirstSector => _first;
 
     public override ReadOnlySpan<byte> Name => _name;
 

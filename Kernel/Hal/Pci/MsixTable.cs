@@ -21,14 +21,11 @@ internal sealed unsafe class MsixTable
     private readonly int _capability;
     private readonly uint* _entries;
 
-    public int Count { get; }
-
-    private MsixTable(PciDevice device, int capability, uint* entries, int count)
+    private MsixTable(PciDevice device, int capability, uint* entries)
     {
         _device = device;
         _capability = capability;
         _entries = entries;
-        Count = count;
     }
 
     /// <summary>The device's table, all entries masked; null when it has none.</summary>
@@ -44,7 +41,7 @@ internal sealed unsafe class MsixTable
         var entries = (uint*)tables.MapDevice(address + (place & ~7u), (ulong)(count * EntryBytes)).Value;
         for (int i = 0; i < count; i++)
             Volatile.Write(ref entries[i * 4 + 3], EntryMasked);
-        return new MsixTable(device, capability, entries, count);
+        return new MsixTable(device, capability, entries);
     }
 
     /// <summary>Sends entry <paramref name="index"/> to <paramref name="vector"/> of the processor with this APIC number.</summary>

@@ -38,9 +38,6 @@ internal sealed class PciDevice(PciBus bus, int busNumber, int slot, int functio
 
     public ushort Device => Read16(DeviceOffset);
 
-    /// <summary>Class, subclass, interface: the upper 24 bits.</summary>
-    public uint ClassCode => Read32(ClassOffset) >> 8;
-
     public uint Read32(int offset) => bus.Read(BusNumber, Slot, Function, offset);
 
     public ushort Read16(int offset) => (ushort)(Read32(offset & ~3) >> ((offset & 2) * 8));

@@ -39,20 +39,20 @@ internal sealed unsafe class VirtioDevice
     private byte* _device;
     private uint _notifyMultiplier;
 
-    public PciDevice Pci { get; }
-
     public MsixTable? Interrupts { get; private set; }
 
     /// <summary>What both sides have agreed on.</summary>
     public ulong Features { get; private set; }
 
-    private VirtioDevice(PciDevice pci) => Pci = pci;
+    private VirtioDevice()
+    {
+    }
 
     /// <summary>Takes over the device and resets it.</summary>
     /// <returns>Null when it has no modern interface.</returns>
     public static VirtioDevice? Open(PciDevice pci, KernelTables tables)
     {
-        var device = new VirtioDevice(pci);
+        var device = new VirtioDevice();
         pci.Enable();
         for (int at = pci.FindCapability(PciDevice.CapabilityVendor); at != 0; at = pci.FindCapability(PciDevice.CapabilityVendor, at))
         {

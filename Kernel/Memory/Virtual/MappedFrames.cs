@@ -46,10 +46,6 @@ internal sealed partial class MemorySystem
         Frames.Lru.Move(pfn, (frame.Flags & FrameFlags.SwapBacked) != 0 ? LruKind.InactiveAnonymous : LruKind.InactiveFile);
     }
 
-    /// <summary>A frame gets one more mapping of the kind that it has already (<c>fork</c>).</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal void DuplicateMapping(ref PageFrame frame) => frame.MapCount++;
-
     /// <summary>A page of the page cache is mapped.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void AddFileMapping(ref PageFrame frame)

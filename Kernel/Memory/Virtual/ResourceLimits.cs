@@ -50,9 +50,6 @@ internal sealed class ResourceLimits
 
     private LimitArray _limits;
 
-    /// <summary>How many tasks hold this object; kept by Tasks.</summary>
-    public int References;
-
     public ref ResourceLimit this[Resource resource] => ref _limits[(int)resource];
 
     /// <summary>The limit that holds now. Linux: <c>rlimit</c>.</summary>

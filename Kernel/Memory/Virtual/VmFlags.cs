@@ -104,9 +104,6 @@ internal static class VmFlagsExtensions
 {
     public const int ProtectionKeyShift = 32;
 
-    /// <summary>Whether any of <paramref name="any"/> is set.</summary>
-    public static bool Has(this VmFlags flags, VmFlags any) => (flags & any) != 0;
-
     /// <summary>The protection key of the area's pages, 0 to 15.</summary>
     public static int ProtectionKey(this VmFlags flags) => (int)((ulong)flags >> ProtectionKeyShift) & 15;
 

@@ -66,9 +66,6 @@ internal sealed class TaskTrapHooks : TrapHooks
         if (task.RseqEvent)
             Rseq.HandleResume(task, ref frame);
     }
-
-    /// <inheritdoc/>
-    public override void Tick() => _system.Ticker.Tick();
 }
 
 /// <summary>The way up to the table of system calls, which lies above Tasks.</summary>

@@ -17,16 +17,14 @@ namespace NanoVm.Tasks;
 /// </remarks>
 internal ref struct ElfImage
 {
-    private readonly Task _task;
     private readonly MmStruct _mm;
     private bool _mapped;
     private VirtAddr _end;
     private VirtAddr _headers;
 
-    public ElfImage(Task task, MmStruct mm)
+    public ElfImage(MmStruct mm)
     {
         this = default;
-        _task = task;
         _mm = mm;
     }
 

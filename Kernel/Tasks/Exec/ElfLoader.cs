@@ -94,7 +94,7 @@ internal static class ElfLoader
 
         // Linux has thrown the old program away by now; what is wrong from here on kills the task.
         plan.MustDie = true;
-        var image = new ElfImage(task, mm);
+        var image = new ElfImage(mm);
         error = image.Map(program, file, PlaceOf(mm, program, interpreter), isInterpreter: false);
         if (error != Errno.None)
             return error;
@@ -111,7 +111,7 @@ internal static class ElfLoader
         plan.Entry = image.Entry;
         if (interpreter.ProgramHeaders is not null)
         {
-            var loader = new ElfImage(task, mm);
+            var loader = new ElfImage(mm);
             error = loader.Map(interpreter, plan.InterpreterFile!, default, isInterpreter: true);
             if (error != Errno.None)
                 return error;

@@ -311,7 +311,6 @@ internal static class Execve
         task.Flags &= ~(TaskFlags.ForkedNoExec | TaskFlags.KernelThread);
         task.SetName(plan.Name);
         group.ExecId++;
-        group.DidExec = true;
         task.Mm!.Dumpable = 1;
         task.Files.CloseForExec(task);
         CredentialRules.ForExec(task.Credentials);

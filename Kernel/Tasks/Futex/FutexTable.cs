@@ -38,9 +38,6 @@ internal sealed partial class FutexTable
         _shift = 64 - 8;
     }
 
-    /// <summary>Tasks that wait.</summary>
-    public int Count => _count;
-
     /// <summary>The task's own waiter, which is made on its first wait.</summary>
     public Result<FutexWaiter> WaiterOf(Task task)
     {

@@ -42,20 +42,6 @@ internal struct LinkedSet<T, TLinks>
         Count++;
     }
 
-    public void AddFirst(T item)
-    {
-        ref SetLinks<T> links = ref TLinks.Of(item);
-        links.Next = First;
-        links.Previous = null;
-        links.IsLinked = true;
-        if (First is null)
-            Last = item;
-        else
-            TLinks.Of(First).Previous = item;
-        First = item;
-        Count++;
-    }
-
     /// <summary>Takes <paramref name="item"/> out; nothing happens when it is in no set through these links.</summary>
     public void Remove(T item)
     {

@@ -88,12 +88,7 @@ internal sealed class DescriptorInfo(TaskSystem system) : TaskPage(system, defau
         w.Text("\nino:\t"u8);
         w.Decimal(open.Inode.Number);
         w.Byte((byte)'\n');
-        if (open is EventFile counter)
-            counter.WriteInfo(ref w);
-        else if (open is EventPoll poll)
-            poll.WriteInfo(ref w);
-        else if (open is Files.Userfault.UserfaultFile userfault)
-            userfault.WriteInfo(ref w);
+        open.WriteInfo(ref w);
         open.Put();
         return Errno.None;
     }

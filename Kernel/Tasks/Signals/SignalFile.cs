@@ -100,5 +100,13 @@ internal sealed class SignalFile : OpenFile
     }
 
     /// <inheritdoc/>
+    /// <inheritdoc/>
+    public override void WriteInfo(ref TextWriter w)
+    {
+        w.Text("sigmask:\t"u8);
+        w.Hex(Wanted.Bits, 16);
+        w.Byte((byte)'\n');
+    }
+
     protected override void FreeObject() => _system.SignalFiles.Free(this);
 }

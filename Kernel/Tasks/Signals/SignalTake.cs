@@ -102,15 +102,6 @@ internal static partial class Signals
         RecalculateLocked(task);
     }
 
-    /// <summary>Blocks another set until the call ends or, when a handler runs first, until that returns. Linux: <c>set_user_sigmask</c>.</summary>
-    /// <remarks>For ppoll, pselect, epoll_pwait; undo with <see cref="RestoreMask"/> unless the call ends interrupted.</remarks>
-    public static void SetTemporaryMask(Task task, SignalSet mask)
-    {
-        task.SavedBlocked = task.Blocked;
-        task.RestoreBlocked = true;
-        SetBlocked(task, mask);
-    }
-
     /// <summary>Puts the mask from before <see cref="SetTemporaryMask"/> back. Linux: <c>restore_saved_sigmask</c>.</summary>
     public static void RestoreMask(Task task)
     {

@@ -1,3 +1,4 @@
+using System;
 using NanoVm.Core;
 using NanoVm.Core.Sync;
 using NanoVm.Files;
@@ -17,6 +18,7 @@ internal sealed class TimerFile : OpenFile
     private ulong _interval;
     private ulong _ticks;
     private bool _isSet;
+    private bool _isAbsolute;      // the last time it was set
     private bool _isExpired;       // periodic, and not armed since it went off
 
     /// <summary>Which clock it runs on.</summary>
@@ -60,6 +62,7 @@ internal sealed class TimerFile : OpenFile
         _isExpired = false;
         _interval = value == 0 ? 0 : interval;
         _isSet = value != 0;
+        _isAbsolute = absolute;
         if (_isSet)
         {
             _expiry = absolute ? value : value >= ClockReading.Largest - now ? ClockReading.Largest : now + value;
@@ -148,6 +151,33 @@ internal sealed class TimerFile : OpenFile
     protected override void Release() => _system.Timers.Cancel(_node);
 
     /// <inheritdoc/>
+    /// <inheritdoc/>
+    public override void WriteInfo(ref TextWriter w)
+    {
+        bool enabled = _lock.AcquireRaw();
+        ulong left = LeftAt(Now);
+        ulong ticks = _ticks, interval = _interval;
+        bool isAbsolute = _isAbsolute;
+        _lock.ReleaseRaw(enabled);
+        w.Text("clockid: "u8);
+        w.Signed(Clock);
+        w.Text("\nticks: "u8);
+        w.Decimal(ticks);
+        w.Text(isAbsolute ? "\nsettime flags: 01\n"u8 : "\nsettime flags: 00\n"u8);
+        WriteTime(ref w, "it_value: ("u8, left);
+        WriteTime(ref w, "it_interval: ("u8, interval);
+    }
+
+    private static void WriteTime(ref TextWriter w, ReadOnlySpan<byte> name, ulong nanoseconds)
+    {
+        const ulong Second = 1_000_000_000;
+        w.Text(name);
+        w.Decimal(nanoseconds / Second);
+        w.Text(", "u8);
+        w.Decimal(nanoseconds % Second);
+        w.Text(")\n"u8);
+    }
+
     protected override void FreeObject()
     {
         _system.Clocks.TimerFileNodes.Free(_node);

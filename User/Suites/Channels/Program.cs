@@ -28,6 +28,7 @@ internal static unsafe class Program
             new("select writes back the time that is left", &SelectTime),
             new("An event counter sums up and is taken at once", &EventCounter),
             new("An event semaphore gives one at a time", &EventSemaphore),
+            new("fdinfo tells what a kind of descriptor knows of itself", &DescriptorInfo),
             new("Level, edge and one-shot epoll differ as they should", &EpollModes),
             new("epoll refuses what cannot be watched", &EpollRefuses),
             new("A closed file leaves its epoll", &EpollForgets),
@@ -206,6 +207,49 @@ internal static unsafe class Program
         Equal(8, Linux.Read(file, &value, 8));
         Equal(Errno.TryAgain, Linux.Read(file, &value, 8));
         Close(file);
+    }
+
+    private static void DescriptorInfo()
+    {
+        // Behind the four lines that every descriptor has.
+        ulong wanted = (1UL << 9) | (1UL << 16) | (1UL << 8);                // SIGKILL cannot be wanted
+        int signals = (int)Syscall.Call(289, -1, (nint)(&wanted), 8, 0);
+        Check(Info(signals).SequenceEqual("sigmask:\t0000000000010200\n"u8));
+        Close(signals);
+
+        int timer = (int)Syscall.Call(283, 1, 0);
+        Check(Info(timer).SequenceEqual("clockid: 1\nticks: 0\nsettime flags: 00\nit_value: (0, 0)\nit_interval: (0, 0)\n"u8));
+        long* times = stackalloc long[4] { 2, 5, 4_000_000_000, 0 };
+        Equal(0, Syscall.Call(286, timer, 1, (nint)times, 0));
+        Check(Info(timer).StartsWith("clockid: 1\nticks: 0\nsettime flags: 01\nit_value: (3999"u8) && Info(timer).EndsWith("\nit_interval: (2, 5)\n"u8));
+        Close(timer);
+
+        int child = Fork();
+        if (child == 0)
+        {
+            while (true)
+                Syscall.Call(34);
+        }
+
+        int handle = (int)Syscall.Call(434, child);
+        Check(Info(handle).StartsWith("Pid:\t"u8) && Proc.Number(Info(handle)[4..]) == child);
+        Syscall.Call(62, child, 9);
+        Linux.Wait(child, out _);
+        Check(Info(handle).SequenceEqual("Pid:\t-1\nNSpid:\t-1\n"u8));
+        Close(handle);
+    }
+
+    private static ReadOnlySpan<byte> Info(int descriptor)
+    {
+        byte* path = stackalloc byte[20];
+        "/proc/self/fdinfo/"u8.CopyTo(new Span<byte>(path, 18));
+        Check(descriptor < 10);
+        path[18] = (byte)('0' + descriptor);
+        path[19] = 0;
+        ReadOnlySpan<byte> text = Proc.ReadAll(new ReadOnlySpan<byte>(path, 19));
+        for (int line = 0; line < 4; line++)
+            text = text[(text.IndexOf((byte)'\n') + 1)..];
+        return text;
     }
 
     private static int Control(int epoll, int operation, int file, uint events)
