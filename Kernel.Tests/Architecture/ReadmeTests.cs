@@ -35,6 +35,21 @@ public sealed partial class ReadmeTests
                 Assert.Contains($"| `{Path.GetFileName(folder)}` |", Readme);
     }
 
+    [Theory]
+    [InlineData("README.md")]
+    [InlineData("Kernel/Memory/README.md")]
+    public void Every_file_that_a_readme_names_is_there(string readme)
+    {
+        string[] files = [.. Directory.EnumerateFiles(Repository.Root, "*.cs", SearchOption.AllDirectories)
+            .Select(file => "/" + Path.GetRelativePath(Repository.Root, file)).Where(file => !file.Contains("/obj/", StringComparison.Ordinal))];
+        var lost = SourceFile().Matches(File.ReadAllText(Path.Combine(Repository.Root, readme))).Select(m => m.Groups[1].Value).Distinct()
+            .Where(named => !files.Any(file => file.EndsWith("/" + named, StringComparison.Ordinal)));
+        Assert.Empty(lost);
+    }
+
+    [GeneratedRegex(@"`([\w./]+\.cs)`")]
+    private static partial Regex SourceFile();
+
     [GeneratedRegex(@"`(\w+)`")]
     private static partial Regex Name();
 

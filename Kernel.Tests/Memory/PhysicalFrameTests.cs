@@ -130,7 +130,7 @@ public sealed class PhysicalFrameTests
     {
         using var machine = new HostMachine(16UL << 20);
         FrameAllocator frames = machine.Memory.Frames;
-        while (frames.Allocate(AllocationFlags.User, out _) == Errno.None)
+        while (frames.Allocate(AllocationFlags.None, out _) == Errno.None)
         {
         }
 

@@ -30,6 +30,17 @@ public sealed class GdbTests
         Assert.Contains("There is no method No.Such", run.Errors);
     }
 
+    [Fact]
+    public void A_fault_fills_the_empty_entry_that_walk_has_shown_in_an_area_that_maps_lists()
+    {
+        Run run = Batch("break MmStruct.DoAnonymousPage if (fault.Flags & 5) == 5", "continue", "next", "print area.Flags", "maps this",
+            "set $at = fault.Address", "walk this $at", "finish", "walk this $at", "kill");
+        Assert.True(run.Status == 0, run.ToString());
+        Assert.Matches(@"= 0x[0-9a-f]+ \(Read \| Write \| .*MayWrite", run.Text);
+        Assert.Matches(@"(?m)^00401000-[0-9a-f]+ r-xp  Read Execute ", run.Text);
+        Assert.Matches(@"pte\[\d+\] = 0{16}  empty\n[^$]*Value returned is \$\d+ = Handled\n[^$]*pte\[\d+\] = [0-9a-f]{16}  frame 0x[0-9a-f]+: Present Writable User", run.Text);
+    }
+
     private static Run Batch(params string[] commands)
     {
         using var scratch = new Scratch();

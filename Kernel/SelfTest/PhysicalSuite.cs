@@ -52,7 +52,7 @@ internal sealed unsafe class PhysicalSuite(PhysicalMemory memory) : TestSuite
         {
             for (int i = 0; i < Held; i++)
             {
-                test.Check(frames.Allocate(AllocationFlags.Zeroed | AllocationFlags.User, out _frames[i]) == Errno.None, "there is a frame"u8);
+                test.Check(frames.Allocate(AllocationFlags.Zeroed, out _frames[i]) == Errno.None, "there is a frame"u8);
                 test.Check(IsZero(DirectMap.Pointer(_frames[i]), (int)PageSize.Bytes), "a frame is all zeros"u8);
                 test.Check(frames[_frames[i]].ReferenceCount == 1, "a new frame has one reference"u8);
                 DirectMap.Page(_frames[i]).Fill(0x5a);

@@ -6,6 +6,9 @@ behind it where a type has several of one name: Kernel_NanoVm_Memory_Virtual_MmS
     break MmStruct.HandleMmFault        every method of that type and name; so do tbreak and hbreak
     break HandleMmFault if address.Value == 0    a method of any type, with a condition
     bt                                  frames by their C# names
+    maps this                           the areas of an address space: any expression that is an MmStruct
+    walk this address                   the page-table entries for an address, in words
+    print area.Flags                    flags by name, also where some are groups of others
 """
 
 import os
@@ -133,8 +136,92 @@ def number_of(value):
     return int(value)
 
 
+def names_of(kind, number):
+    """The flags of an enum that are set, by name: single bits only, since groups of them would hide the bits."""
+    known = [(field.name, field.enumval) for field in kind.fields() if field.enumval & (field.enumval - 1) == 0]
+    return [name for name, bit in known if bit and number & bit]
+
+
+class FlagsPrinter:
+    """VmFlags and PteFlags: GDB itself gives up where an enum names groups of bits, too."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def to_string(self):
+        number = int(self.value) & (1 << 64) - 1
+        return "0x%x (%s)" % (number, " | ".join(names_of(self.value.type.strip_typedefs(), number)) or "None")
+
+
+def object_of(expression):
+    """What an expression refers to: the compiler's references are C++'s to GDB."""
+    value = gdb.parse_and_eval(expression)
+    if value.is_optimized_out:
+        raise gdb.GdbError("%s is in no register any more here: try another frame (up)" % expression)
+    if value.type.code in (gdb.TYPE_CODE_REF, gdb.TYPE_CODE_PTR):
+        value = value.referenced_value()
+    return value
+
+
+class MapsCommand(gdb.Command):
+    """maps MM: the areas of an address space, as /proc/PID/maps begins, with all their flags."""
+
+    def __init__(self):
+        super().__init__("maps", gdb.COMMAND_DATA, gdb.COMPLETE_EXPRESSION)
+
+    def invoke(self, argument, from_tty):
+        mm = object_of(argument or "this")
+        count, area = int(mm["Areas"]["Count"]), mm["Areas"]["First"]
+        for _ in range(count):
+            area = area.referenced_value()
+            flags = names_of(area["Flags"].type.strip_typedefs(), int(area["Flags"]))
+            rights = "".join(letter if name in flags else "-" for name, letter in (("Read", "r"), ("Write", "w"), ("Execute", "x")))
+            print("%08x-%08x %s%s  %s" % (number_of(area["Start"]), number_of(area["End"]), rights, "s" if "MayShare" in flags else "p", " ".join(flags)))
+            area = area["Next"]
+
+
+class WalkCommand(gdb.Command):
+    """walk MM ADDRESS: the page-table entries that the processor reads for a user address, from the top level down."""
+
+    DIRECT_MAP = 0xFFFF888000000000
+    FRAME_BITS = 0x000FFFFFFFFFF000
+    PRESENT, LEAF = 1, 1 << 7
+
+    def __init__(self):
+        super().__init__("walk", gdb.COMMAND_DATA, gdb.COMPLETE_EXPRESSION)
+
+    def invoke(self, argument, from_tty):
+        words = gdb.string_to_argv(argument)
+        if len(words) != 2:
+            raise gdb.GdbError("walk MM ADDRESS: for instance `walk this address`")
+        mm, address = object_of(words[0]), number_of(gdb.parse_and_eval(words[1]))
+        flags = gdb.lookup_type("Kernel_NanoVm_Core_PteFlags")
+        levels = ["pte", "pmd", "pud", "p4d", "pgd"][: int(mm["System"]["PagingLevels"])]
+        if len(levels) == 4:
+            levels[3] = "pgd"                               # as slides call the level that CR3 names
+        frame = number_of(mm["Root"])
+        print("CR3: frame 0x%x" % frame)
+        for level in reversed(range(len(levels))):
+            index = address >> (12 + 9 * level) & 511
+            entry = self.read(self.DIRECT_MAP + (frame << 12) + index * 8)
+            frame = (entry & self.FRAME_BITS) >> 12
+            print("%s[%d] = %016x" % (levels[level], index, entry), end="")
+            if not entry & self.PRESENT:
+                print("  empty" if entry == 0 else "  not present")
+                return
+            print("  frame 0x%x: %s" % (frame, " ".join(names_of(flags, entry & ~self.FRAME_BITS))))
+            if level and entry & self.LEAF:
+                return
+
+    @staticmethod
+    def read(address):
+        return int.from_bytes(bytes(gdb.selected_inferior().read_memory(address, 8)), "little")
+
+
 def printer_for(value):
     kind = value.type.strip_typedefs()
+    if kind.code == gdb.TYPE_CODE_ENUM and kind.name in ("Kernel_NanoVm_Memory_Virtual_VmFlags", "Kernel_NanoVm_Core_PteFlags"):
+        return FlagsPrinter(value)
     if kind.code != gdb.TYPE_CODE_STRUCT or not kind.name:
         return None
     name = without_namespace(kind.name)
@@ -150,6 +237,8 @@ def install():
     BreakCommand("break", gdb.BP_BREAKPOINT, False)
     BreakCommand("tbreak", gdb.BP_BREAKPOINT, True)
     BreakCommand("hbreak", gdb.BP_HARDWARE_BREAKPOINT, False)
+    MapsCommand()
+    WalkCommand()
     gdb.frame_filters[CSharpFrames.name] = CSharpFrames()
     gdb.pretty_printers.append(printer_for)
 

@@ -161,7 +161,7 @@ internal sealed class Pipe
             Pfn page = _spare;
             if (page.IsNone)
             {
-                Errno noMemory = _io.Memory.Frames.Allocate(0, AllocationFlags.User, out page);
+                Errno noMemory = _io.Memory.Frames.Allocate(0, AllocationFlags.None, out page);
                 if (noMemory != Errno.None)
                     return total != 0 ? total : noMemory;
             }
@@ -265,7 +265,7 @@ internal sealed class Pipe
 
     private bool TryAppendCopy(ReadOnlySpan<byte> bytes, bool isPacket)
     {
-        if (_io.Memory.Frames.Allocate(0, AllocationFlags.User, out Pfn page) != Errno.None)
+        if (_io.Memory.Frames.Allocate(0, AllocationFlags.None, out Pfn page) != Errno.None)
             return false;
         bytes.CopyTo(DirectMap.Page(page));
         _slots[_head & (uint)(_slots.Length - 1)] = new PipeBuffer { Page = page, Length = (ushort)bytes.Length, IsPacket = isPacket };

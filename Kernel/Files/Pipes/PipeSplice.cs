@@ -97,7 +97,7 @@ internal static class PipeSplice
         long total = 0;
         while (count > 0 && !pipe.IsFull)
         {
-            error = who.Fs.Vfs.Memory.Frames.Allocate(0, Memory.Physical.AllocationFlags.User, out Pfn page);
+            error = who.Fs.Vfs.Memory.Frames.Allocate(0, Memory.Physical.AllocationFlags.None, out Pfn page);
             if (error != Errno.None)
                 break;
             int wanted = (int)Math.Min(PageSize.Bytes, count);

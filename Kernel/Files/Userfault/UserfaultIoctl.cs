@@ -252,7 +252,7 @@ internal static class UserfaultIoctl
         if (filling == Filling.Zero)
             return mm.FillMissing(context, whole, to, Pfn.None, writeProtected: false);
         FrameAllocator frames = mm.System.Frames;
-        if (frames.Allocate(AllocationFlags.User, out Pfn page) != Errno.None)
+        if (frames.Allocate(AllocationFlags.None, out Pfn page) != Errno.None)
             return Errno.ENOMEM;
         if (UserCopy.CopyFromUser(DirectMap.Page(page), from) != Errno.None)
         {

@@ -26,7 +26,7 @@ internal sealed partial class MmStruct
         // Reserve: the frame, zeroed before anybody can see it, and the place where it will be found again.
         if (area.AnonVma is null && AnonVma.Prepare(area) != Errno.None)
             return PageFaultResult.OutOfMemory;
-        if (System.Frames.Allocate(0, AllocationFlags.Zeroed | AllocationFlags.User, out Pfn page) != Errno.None)
+        if (System.Frames.Allocate(0, AllocationFlags.Zeroed, out Pfn page) != Errno.None)
             return PageFaultResult.OutOfMemory;
 
         // Commit.

@@ -14,7 +14,7 @@ internal sealed partial class MmStruct
         VmArea area = fault.Area;
         if (area.AnonVma is null && AnonVma.Prepare(area) != Errno.None)
             return PageFaultResult.OutOfMemory;
-        if (System.Frames.Allocate(0, AllocationFlags.User, out Pfn copy) != Errno.None)
+        if (System.Frames.Allocate(0, AllocationFlags.None, out Pfn copy) != Errno.None)
             return PageFaultResult.OutOfMemory;
 
         PageFaultResult result = area.Operations!.Fault(ref fault);

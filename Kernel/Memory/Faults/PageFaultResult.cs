@@ -42,13 +42,10 @@ internal enum FaultFlags : uint
 {
     None = 0,
     Write = 1,
-    Instruction = 2,
     /// <summary>The processor was in user mode.</summary>
     User = 4,
     /// <summary>Not the running task's own mm.</summary>
     Remote = 8,
-    /// <summary>Break copy-on-write but leave the entry read-only (forced writes of a debugger). Linux: <c>FAULT_FLAG_UNSHARE</c>'s neighbour.</summary>
-    Force = 16,
     /// <summary>Do not count it as the task's fault.</summary>
     Uncounted = 32,
     /// <summary>The handler may release the mm's lock and answer <see cref="PageFaultResult.Retry"/>.</summary>

@@ -101,7 +101,7 @@ internal sealed partial class MmStruct
     {
         used = false;
         AddressSpace mapping = area.File!.Mapping!;
-        if (content.IsNone && System.Frames.Allocate(AllocationFlags.Zeroed | AllocationFlags.User, out content) != Errno.None)
+        if (content.IsNone && System.Frames.Allocate(AllocationFlags.Zeroed, out content) != Errno.None)
             return Errno.ENOMEM;
         used = true;                            // from here on the frame is given back here
         Errno error = TryAllocatePte(address, out PageTable<Pte> table) ? Errno.None : Errno.ENOMEM;

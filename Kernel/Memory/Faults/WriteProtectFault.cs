@@ -67,7 +67,7 @@ internal sealed partial class MmStruct
         bool zero = original.IsSpecial && original.Pfn == System.ZeroPage;
         if (area.AnonVma is null && AnonVma.Prepare(area) != Errno.None)
             return PageFaultResult.OutOfMemory;
-        AllocationFlags flags = AllocationFlags.User | (zero ? AllocationFlags.Zeroed : AllocationFlags.None);
+        AllocationFlags flags = zero ? AllocationFlags.Zeroed : AllocationFlags.None;
         if (System.Frames.Allocate(0, flags, out Pfn copy) != Errno.None)
             return PageFaultResult.OutOfMemory;
         bool device = original.IsSpecial && !zero;

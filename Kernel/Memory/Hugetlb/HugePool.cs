@@ -161,7 +161,7 @@ internal sealed class HugePool(FrameAllocator frames)
     private bool TryGrow()
     {
         _frames.DrainPerCpu();
-        const AllocationFlags flags = AllocationFlags.User | AllocationFlags.Compound | AllocationFlags.NoReclaim;
+        const AllocationFlags flags = AllocationFlags.Compound | AllocationFlags.NoReclaim;
         if (_frames.Allocate(FrameAllocator.HugeOrder, flags, out Pfn page) != Errno.None)
             return false;
         _frames[page].SetFlags(FrameFlags.HugePool);

@@ -206,7 +206,7 @@ internal abstract partial class AddressSpace
         Errno error = ChargePage();
         if (error != Errno.None)
             return error;
-        error = _cache.Frames.Allocate(AllocationFlags.Zeroed | AllocationFlags.User | more, out page);
+        error = _cache.Frames.Allocate(AllocationFlags.Zeroed | more, out page);
         if (error != Errno.None)
         {
             UnchargePage();

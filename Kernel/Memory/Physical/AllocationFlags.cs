@@ -12,27 +12,24 @@ internal enum AllocationFlags : ushort
     /// <summary>All bytes zero. Who leaves it out for a user's frame must overwrite the whole frame before it is mapped.</summary>
     Zeroed = 1,
 
-    /// <summary>For user space: leaves the reserve of the low zones alone.</summary>
-    User = 2,
-
     /// <summary>The caller holds a spin lock: neither sleep nor reclaim. May go a little below the low watermark.</summary>
-    Atomic = 4,
+    Atomic = 2,
 
     /// <summary>May take the very last frames: only for what frees memory soon (exit, the killer's victim, writeback).</summary>
-    Reserve = 8,
+    Reserve = 4,
 
     /// <summary>Mark the tails, so that any frame of the block leads to its first one.</summary>
-    Compound = 16,
+    Compound = 8,
 
     /// <summary>Below 4 GiB. Linux: <c>GFP_DMA32</c>.</summary>
-    Dma32 = 32,
+    Dma32 = 16,
 
     /// <summary>Below 16 MiB. Linux: <c>GFP_DMA</c>.</summary>
-    Dma = 64,
+    Dma = 32,
 
     /// <summary>Only when there is plenty: for what is read ahead. Neither reclaims nor goes below the low watermark.</summary>
-    NoReclaim = 128,
+    NoReclaim = 64,
 
     /// <summary>Rather ENOMEM than somebody's death: the size is a program's wish, or there is another way. Linux: <c>__GFP_RETRY_MAYFAIL</c>.</summary>
-    MayFail = 256,
+    MayFail = 128,
 }

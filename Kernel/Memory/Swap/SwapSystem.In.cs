@@ -74,7 +74,7 @@ internal sealed partial class SwapSystem
         ClusterPages pages = default;
         ClusterSegments segments = default;
         // The one that matters comes first: who has begun to read others, and so locked them, must not wait for memory.
-        if (_frames.Allocate(AllocationFlags.User, out Pfn wantedPage) != Errno.None)
+        if (_frames.Allocate(AllocationFlags.None, out Pfn wantedPage) != Errno.None)
             return IsUsed(area, wantedSlot) ? Errno.ENOMEM : Errno.ENOENT;
         int first = wantedSlot, count = 0;
         while (first > low && first > 1 && WantsRead(area, first - 1))
@@ -133,7 +133,7 @@ internal sealed partial class SwapSystem
     private bool TryBeginRead(SwapArea area, int slot, Pfn given, out Pfn page)
     {
         page = given;
-        if (given.IsNone && _frames.Allocate(AllocationFlags.User | AllocationFlags.NoReclaim, out page) != Errno.None)
+        if (given.IsNone && _frames.Allocate(AllocationFlags.NoReclaim, out page) != Errno.None)
             return false;
         _frames[page].SetFlags(FrameFlags.Locked | FrameFlags.SwapBacked | FrameFlags.Anonymous);
         bool enabled = _lock.AcquireRaw();

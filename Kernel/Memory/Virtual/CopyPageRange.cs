@@ -49,7 +49,7 @@ internal sealed partial class MmStruct
             int next = walk.FirstIndex;
             while ((next = CopyTable(child, copy, ref walk, next, target, ref spare, cow, isWatched)) <= walk.LastIndex)
             {
-                if (System.Frames.Allocate(AllocationFlags.User, out spare) != Errno.None)
+                if (System.Frames.Allocate(AllocationFlags.None, out spare) != Errno.None)
                     return Errno.ENOMEM;
             }
 

@@ -74,6 +74,6 @@ internal sealed class HugePagePolicy
         bool isWished = (area.Flags & VmFlags.HugePage) != 0;
         if (Effort == HugePageEffort.Always || (isWished && Effort is HugePageEffort.Madvise or HugePageEffort.DeferMadvise))
             frames.DrainPerCpu();
-        return AllocationFlags.User | AllocationFlags.NoReclaim;
+        return AllocationFlags.NoReclaim;
     }
 }
