@@ -23,4 +23,16 @@ public sealed class LinuxTests(ITestOutputHelper output)
         Run run = Guest.Script("tools/compare-linux.sh", "--on", "linux", "--timeout", "200");
         Assert.True(run.Status == 0, run.ToString());
     }
+
+    [Fact]
+    public void Freshly_damaged_programs_end_as_on_Linux_6_1()
+    {
+        if (Guest.Script("tools/compare-linux.sh", "--fetch").Status == NoLinux)
+            return;
+        string seed = (DateTimeOffset.UtcNow.ToUnixTimeSeconds() % 1_000_000).ToString();
+        string[] arguments = ["--on", "linux,nanovm", "--timeout", "200", "--program", "artifacts/programs/Malformed", seed, "400"];
+        output.WriteLine($"tools/compare-linux.sh {string.Join(' ', arguments)}");
+        Run run = Guest.Script("tools/compare-linux.sh", arguments);
+        Assert.True(run.Status == 0, run.ToString());
+    }
 }

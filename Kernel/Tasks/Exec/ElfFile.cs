@@ -9,8 +9,8 @@ namespace NanoVm.Tasks;
 /// <remarks>A struct whose owner calls <see cref="Free"/>. Linux: <c>load_elf_phdrs</c> and the first checks of <c>load_elf_binary</c>.</remarks>
 internal struct ElfFile
 {
-    /// <summary>Linux refuses tables above 64 KiB.</summary>
-    private const int MaximumTableBytes = 65536;
+    /// <summary>A page, so 73 headers. Linux: <c>load_elf_phdrs</c>; later versions allow 64 KiB.</summary>
+    private const int MaximumTableBytes = (int)PageSize.Bytes;
 
     public ElfHeader Header;
     public ElfProgramHeader[]? ProgramHeaders;

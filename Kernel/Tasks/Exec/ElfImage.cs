@@ -60,7 +60,7 @@ internal ref struct ElfImage
         }
         _mm.MmapLock.WriteUnlock();
         if (error == Errno.None)
-            error = ClearTails(elf);
+            error = ClearTails(elf, isInterpreter);
         Entry = Bias + elf.Header.Entry;
         return error;
     }
@@ -119,11 +119,12 @@ internal ref struct ElfImage
         }
 
         VirtAddr start = Bias + header.VirtualAddress;
-        if (!start.IsUser || UserSpace.Limit - header.MemoryBytes < start.Value)
+        VirtAddr asked = isInterpreter ? start : new VirtAddr(header.VirtualAddress);     // Linux looks at the program's before it is moved
+        if (!asked.IsUser || UserSpace.Limit - header.MemoryBytes < asked.Value || !start.IsUser)
             return isInterpreter ? Errno.ENOMEM : Errno.EINVAL;
         var memoryEnd = new VirtAddr((start.Value + header.MemoryBytes + PageSize.Mask) & ~PageSize.Mask);
         var fileEnd = new VirtAddr(start.Value - offsetInPage + pages);
-        if (memoryEnd > fileEnd)
+        if (header.MemoryBytes > header.FileBytes && memoryEnd > fileEnd)
         {
             error = _mm.MapBss(new PageRange(fileEnd, memoryEnd), (header.Flags & ElfProgramHeader.FlagExecute) != 0);
             if (error != Errno.None)
@@ -182,7 +183,8 @@ internal ref struct ElfImage
     }
 
     /// <summary>Clears what a segment's last file page shows beyond the segment.</summary>
-    private readonly Errno ClearTails(in ElfFile elf)
+    /// <returns>EFAULT for an interpreter whose page lies beyond the end of its file; Linux 6.1 does not look at the program's own result.</returns>
+    private readonly Errno ClearTails(in ElfFile elf, bool isInterpreter)
     {
         Span<byte> zeros = stackalloc byte[512];
         zeros.Clear();
@@ -198,7 +200,12 @@ internal ref struct ElfImage
             {
                 int count = (int)Math.Min(left, (ulong)zeros.Length);
                 if (_mm.AccessRemote(at, zeros[..count], write: true) != (ulong)count)
-                    return Errno.EFAULT;
+                {
+                    if (isInterpreter)
+                        return Errno.EFAULT;
+                    break;
+                }
+
                 at += (ulong)count;
                 left -= (ulong)count;
             }

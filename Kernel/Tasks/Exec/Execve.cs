@@ -9,8 +9,8 @@ namespace NanoVm.Tasks;
 /// <summary>Replaces the program of the calling process.</summary>
 /// <remarks>
 /// Linux: <c>do_execveat_common</c>, <c>bprm_execve</c>, <c>exec_binprm</c>. Strings are read, the file is opened and recognised, and the whole new
-/// address space is built beside the old one. Up to <see cref="Commit"/> a failure returns an errno and nothing has changed; after it nothing
-/// can fail.
+/// address space is built beside the old one. Up to <see cref="Commit"/> nothing has changed; after it nothing can fail. What fails before, but where
+/// Linux has thrown the old program away already, kills the task as it does there (<see cref="ExecPlan.MustDie"/>); all else returns an errno.
 /// </remarks>
 internal static class Execve
 {
@@ -203,9 +203,9 @@ internal static class Execve
             error = KillOtherThreads(task);
         if (error != Errno.None)
         {
-            if (plan.MustDie && error != Errno.ENOMEM)
+            if (plan.MustDie)
             {
-                // Linux finds such a program wrong only after the old one is gone. Want of memory kills there too; here it need not.
+                // Linux finds such a program wrong, or too large, only after the old one is gone.
                 SignalInfo info = default;
                 info.Signal = SignalNumber.Segmentation;
                 info.Code = SignalInfo.CodeKernel;

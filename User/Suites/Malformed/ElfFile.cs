@@ -91,6 +91,9 @@ internal static unsafe class ElfFile
         int child = Linux.Fork();
         if (child == 0)
         {
+            // Whatever bytes are run: not for ever.
+            nint* seconds = stackalloc nint[2] { 2, 2 };
+            Syscall.Call(160, 0, (nint)seconds);
             fixed (byte* p = path)
             {
                 byte** arguments = stackalloc byte*[2];
