@@ -48,6 +48,14 @@ public sealed class ContractTests
     }
 
     [Fact]
+    public void What_is_piped_in_is_left_to_others()
+    {
+        // As in a loop over the lines of a file: the machine must not eat them. The command finds its input empty.
+        Run run = Guest.Script("/bin/bash", "-c", "printf 'one\\ntwo\\n' | { ./run-qemu.sh --direct --timeout 120 --run 'cat; echo end'; cat; }");
+        Assert.True(run.Status == 0 && run.Text == "end\none\ntwo\n", run.ToString());
+    }
+
+    [Fact]
     public void A_timeout_ends_the_machine_with_124()
     {
         Run run = Guest.Shell("echo begun; sleep 1000", seconds: 5);

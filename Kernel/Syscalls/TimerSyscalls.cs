@@ -1,4 +1,5 @@
 using NanoVm.Core;
+using NanoVm.Memory.Virtual;
 using NanoVm.Tasks;
 
 namespace NanoVm.Syscalls;
@@ -102,22 +103,27 @@ internal static unsafe class TimerSyscalls
             && (notify == TimerNotify.None || SignalNumber.IsValid(signal)) ? Errno.None : Errno.EINVAL;
         PosixTimer? timer = null;
         ProcessTimers? timers = null;
+        UserEntry? counted = null;
         if (error == Errno.None)
         {
             timers = task.System.Clocks.Of(task.Group);
-            timer = timers is null ? null : task.System.Clocks.Timers.Allocate();
+            // A timer has the room for its signal from the start: it counts among those that are queued.
+            if (timers is not null && task.System.TryCountSignal(task.Credentials, task.Limits.Soft(Resource.PendingSignals), out counted))
+                timer = task.System.Clocks.Timers.Allocate();
             if (timer is null)
                 error = Errno.EAGAIN;
         }
 
         if (error != Errno.None)
         {
+            task.System.UncountSignal(counted);
             target?.Put();
             return error;
         }
 
         timer!.Clock = clock;
-        timer.Notify = notify == TimerNotify.Thread ? TimerNotify.Signal : notify;
+        timer.CountedFor = counted;
+        timer.Notify = notify;
         timer.Signal = signal;
         timer.Target = target;
         timers!.Add(timer);

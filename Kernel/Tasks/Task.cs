@@ -179,6 +179,9 @@ internal sealed unsafe class Task : TaskFiles
     public uint Personality;
     public ulong TimerSlackNanoseconds;
 
+    /// <summary>As whom somebody has logged in. Changed by the task itself only.</summary>
+    public LoginIdentity Login;
+
     // --- the last fault, for the signal frame (Linux: thread.trap_nr, error_code, cr2) ---
     public int FaultVector;
     public PageFaultCode FaultCode;

@@ -296,10 +296,26 @@ internal sealed unsafe partial class TaskSystem
         task.FpuArea = null;
     }
 
+    /// <summary>Logins so far: the number of the last session.</summary>
+    public uint LoginSessions;
+
     // ---- Users ----------------------------------------------------------------------------------------------------------------------
 
     /// <summary>Tasks of the user. Under the task-list lock, or as a hint.</summary>
     public ulong UserProcesses(Credentials credentials) => _users.CountOf(credentials.Uid);
+
+    /// <summary>Signals that wait in queues for processes of the user.</summary>
+    public ulong SignalsOf(Credentials credentials) => _users.SignalsOf(credentials.Uid);
+
+    /// <summary>Counts a signal that is about to be queued for a process of the user. False when its limit is reached.</summary>
+    public bool TryCountSignal(Credentials credentials, ulong limit, out UserEntry? counted) => _users.TryAddSignal(credentials.Uid, limit, out counted);
+
+    /// <summary>Takes that back.</summary>
+    public void UncountSignal(UserEntry? counted)
+    {
+        if (counted is not null)
+            _users.TakeSignal(counted);
+    }
 
     /// <summary>Counts a task of the user in (1) or out (−1). Under the task-list lock.</summary>
     public void CountUserProcess(Credentials credentials, int change) => _users.Add(credentials.Uid, change);

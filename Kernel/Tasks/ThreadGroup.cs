@@ -104,9 +104,6 @@ internal sealed class ThreadGroup
     /// <summary>Guards what is pending here and for each thread, the signal actions, and stopping. Inside of the task-list lock.</summary>
     public SpinLock SignalLock;
 
-    /// <summary>Objects queued for the process and its threads; limited by RLIMIT_SIGPENDING. Under <see cref="SignalLock"/>.</summary>
-    public int QueuedSignals;
-
     /// <summary>The signal of a stop that is not complete yet. Under <see cref="SignalLock"/>.</summary>
     public int PendingStopCode;
 

@@ -61,6 +61,7 @@ internal sealed class ProcInode : Inode
         AccessTime = ModifyTime = ChangeTime = Superblock.Vfs.Now;
         base.GetAttributes(ref stat);
         stat.BlockSize = 1024;
+        stat.Size = _node.ShownSize;
     }
 
     /// <inheritdoc/>

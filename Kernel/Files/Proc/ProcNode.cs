@@ -36,7 +36,10 @@ internal abstract class ProcNode
     internal ulong NumberFor(in ProcSubject subject)
         => subject.Pid == 0
             ? 0xF000_0000 + Index
-            : ((ulong)(uint)subject.Pid << 20 | (subject.IsThread ? 0x8_0000u : 0) | Index) + ((ulong)(uint)subject.Descriptor << 44);
+            : ((ulong)(uint)subject.Pid << 20 | (subject.IsThread ? 0x8_0000u : 0) | Index) + ((ulong)(uint)subject.Descriptor << 44) + (subject.Start << 8);
+
+    /// <summary>The size that <c>stat</c> tells. Linux gives some links one that no path has.</summary>
+    public virtual ulong ShownSize => 0;
 
     /// <summary>Does the subject still exist? Linux: <c>pid_revalidate</c>.</summary>
     public virtual bool IsValid(in ProcSubject subject) => true;

@@ -18,4 +18,8 @@ internal struct ProcSubject
 
     /// <summary>The descriptor below <c>fd/</c> and <c>fdinfo/</c>.</summary>
     public int Descriptor;
+
+    /// <summary>The borders of the area below <c>map_files/</c>.</summary>
+    public ulong Start;
+    public ulong End;
 }

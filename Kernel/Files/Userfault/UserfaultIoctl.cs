@@ -221,7 +221,7 @@ internal static class UserfaultIoctl
         if (!mm.TryGet())
             return Errno.ESRCH;
         ulong done = 0;
-        Errno error = Errno.None;
+        Errno error = mm.PrepareFill(context, range, filling == Filling.ProtectedCopy);
         while (done < range.Bytes && error == Errno.None)
         {
             error = FillPage(context, range, range.Start + done, from + done, filling);

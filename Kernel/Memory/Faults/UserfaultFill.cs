@@ -9,6 +9,21 @@ namespace NanoVm.Memory.Virtual;
 /// <remarks>Linux: <c>mfill_atomic</c>, <c>mcontinue_atomic_pte</c>, <c>mwriteprotect_range</c>.</remarks>
 internal sealed partial class MmStruct
 {
+    /// <summary>What comes before the first page: the checks, and that the area can have pages of the program's own.</summary>
+    /// <returns>As <see cref="FillMissing"/>. The area can have such pages from now on, even when none can be filled: neighbours tell it apart by that.</returns>
+    /// <remarks>Takes <see cref="MmapLock"/> for reading.</remarks>
+    public Errno PrepareFill(UserfaultContext context, PageRange whole, bool writeProtected)
+    {
+        MmapLock.ReadLock();
+        Errno error = CheckFill(context, whole, out VmArea? area);
+        if (error == Errno.None && writeProtected && (area!.Flags & VmFlags.UserfaultWriteProtect) == 0)
+            error = Errno.EINVAL;
+        if (error == Errno.None && (area!.Flags & VmFlags.Shared) == 0 && area.AnonVma is null)
+            error = AnonVma.Prepare(area);
+        MmapLock.ReadUnlock();
+        return error;
+    }
+
     /// <summary>Puts one page in place of a missing one: with <paramref name="content"/>'s bytes, or zeros when that is <see cref="Pfn.None"/>.</summary>
     /// <param name="whole">All that the program fills with this call: it has to lie in one watched area.</param>
     /// <param name="content">A frame that belongs to this call; it is put where the program wants it, or given back.</param>

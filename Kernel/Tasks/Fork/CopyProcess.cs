@@ -166,6 +166,7 @@ internal static unsafe class CopyProcess
         }
         child.MemoryPolicy = parent.MemoryPolicy?.Get();
         child.Personality = parent.Personality;
+        child.Login = parent.Login;
         child.TimerSlackNanoseconds = parent.TimerSlackNanoseconds;
         child.StartTime = Time.MonotonicNanoseconds;
 

@@ -35,6 +35,9 @@ internal sealed class PlaceLink : ProcLink
     public override bool IsMagic => true;
 
     /// <inheritdoc/>
+    public override ulong ShownSize => _kind == PlaceKind.Descriptor ? 64u : 0;
+
+    /// <inheritdoc/>
     public override bool IsValid(in ProcSubject subject)
     {
         Task? task = ProcessSource.TaskOf(_system, subject);

@@ -2,6 +2,7 @@ using System;
 using NanoVm.Core;
 using NanoVm.Files;
 using NanoVm.Files.Proc;
+using NanoVm.Files.Proc.Machine;
 
 namespace NanoVm.Tasks.Proc;
 
@@ -22,6 +23,7 @@ internal sealed class ProcessFiles
         var process = new TaskDirectory(system, default);
         process.Index = proc.NextIndex();
         AddCommon(process);
+        AddOfProcess(process);
         process.Add(proc, new ThreadsDirectory(system, proc, thread));
         io.Processes = new ProcessSource(system, process);
 
@@ -30,6 +32,11 @@ internal sealed class ProcessFiles
         root.Add(proc, new SelfLink("thread-self"u8, thread: true));
         root.Add(proc, new FixedLink("mounts"u8, "self/mounts"u8));
         root.Add(proc, new VersionFile());
+        var interprocess = new ProcDirectory("sysvipc"u8);
+        root.Add(proc, interprocess);
+        interprocess.Add(proc, new MessageQueuesFile(system.Messages));
+        interprocess.Add(proc, new SemaphoreSetsFile(system.Semaphores));
+        interprocess.Add(proc, new SharedSegmentsFile(io.Vfs.Segments));
         root.Add(proc, new SysrqTrigger(system));
         AddSettings(proc, root);
     }
@@ -55,7 +62,7 @@ internal sealed class ProcessFiles
         ProcFileSystem proc = Io.Proc;
         TaskSystem s = System;
         directory.Add(proc, new DescriptorDirectory(s, proc, "fd"u8, new PlaceLink(s, default, PlaceKind.Descriptor)));
-        directory.Add(proc, new DescriptorDirectory(s, proc, "fdinfo"u8, new DescriptorInfo(s)));
+        directory.Add(proc, new DescriptorDirectory(s, proc, "fdinfo"u8, new DescriptorInfo(s), 0x16D));
         directory.Add(proc, new ArgumentFile(s, "environ"u8, environment: true));
         directory.Add(proc, new AuxvFile(s));
         directory.Add(proc, new StatusFile(s));
@@ -90,9 +97,31 @@ internal sealed class ProcessFiles
         directory.Add(proc, new OomFile(s, "oom_score"u8, OomFile.Kind.Score));
         directory.Add(proc, new OomFile(s, "oom_adj"u8, OomFile.Kind.OldAdjustment));
         directory.Add(proc, new OomFile(s, "oom_score_adj"u8, OomFile.Kind.Adjustment));
+        directory.Add(proc, new LoginUidFile(s));
+        directory.Add(proc, new SessionIdFile(s));
         directory.Add(proc, new IoFile(s));
+        directory.Add(proc, new IdMapFile(s, "uid_map"u8));
+        directory.Add(proc, new IdMapFile(s, "gid_map"u8));
+        directory.Add(proc, new IdMapFile(s, "projid_map"u8));
+        directory.Add(proc, new SetgroupsFile(s));
+        SecurityFile.AddDirectory(s, proc, directory);
+        directory.Add(proc, new SameForAll(s, "cpuset"u8, "/"u8));
+        directory.Add(proc, new SameForAll(s, "cpu_resctrl_groups"u8, "res:\nmon:"u8));
+        directory.Add(proc, new SameForAll(s, "patch_state"u8, "-1"u8, 0x100));
+        directory.Add(proc, new SameForAll(s, "ksm_merging_pages"u8, "0"u8, 0x100));
+        directory.Add(proc, new SameForAll(s, "ksm_stat"u8, "ksm_rmap_items 0"u8, 0x100));
+        directory.Add(proc, new SameForAll(s, "arch_status"u8, default));
         directory.Add(proc, new FailNthFile(s));
         directory.Add(proc, new FailKindsFile(s));
+    }
+
+    /// <summary>What only whole processes have.</summary>
+    private void AddOfProcess(ProcDirectory process)
+    {
+        ProcFileSystem proc = Io.Proc;
+        process.Add(proc, new MapFilesDirectory(System, proc));
+        process.Add(proc, new TimersFile(System));
+        process.Add(proc, new SameForAll(System, "timens_offsets"u8, "monotonic           0         0\nboottime            0         0"u8, 0x1A4));
     }
 
     private void AddSettings(ProcFileSystem proc, ProcDirectory root)

@@ -317,7 +317,7 @@ internal sealed class OomFile : TaskPage
     public override Result<long> Write(TaskFiles who, ProcOpenFile file, ref IovIter from, ref long position)
     {
         if (_kind == Kind.Score)
-            return Errno.EIO;
+            return Errno.EINVAL;
         long total = (long)from.Remaining;
         if (!SysctlNumber.Take(ref from, out long value, out Errno error))
             return error;

@@ -154,7 +154,9 @@ internal sealed class StatusFile(TaskSystem system) : TaskPage(system, "status"u
             mm.Put();
         }
         Number(ref w, "Threads:\t"u8, f.Threads);
-        w.Text("\nSigQ:\t0/"u8);
+        w.Text("\nSigQ:\t"u8);
+        w.Decimal(System.SignalsOf(c));
+        w.Byte((byte)'/');
         w.Decimal(task.Group.Limits.Soft(Resource.PendingSignals));
         Mask(ref w, "\nSigPnd:\t"u8, f.Pending.Bits);
         Mask(ref w, "\nShdPnd:\t"u8, f.SharedPending.Bits);

@@ -13,8 +13,8 @@ internal sealed class DescriptorDirectory : TaskDirectory
 
     /// <summary>Makes one.</summary>
     /// <param name="child">The node of each child; its name is the descriptor.</param>
-    public DescriptorDirectory(TaskSystem system, ProcFileSystem proc, ReadOnlySpan<byte> name, ProcNode child)
-        : base(system, name, 0x140)
+    public DescriptorDirectory(TaskSystem system, ProcFileSystem proc, ReadOnlySpan<byte> name, ProcNode child, uint permissions = 0x140)
+        : base(system, name, permissions)
     {
         _child = child;
         child.Index = proc.NextIndex();

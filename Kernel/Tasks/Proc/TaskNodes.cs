@@ -64,6 +64,9 @@ internal abstract class TaskPage(TaskSystem system, ReadOnlySpan<byte> name, uin
     public override Errno Open(TaskFiles who, ProcOpenFile file)
         => IsPrivate ? TaskPermission.Check(System, who, file.Subject) : Errno.None;
 
+    /// <summary>Files of processes that cannot be written say so in their own way.</summary>
+    public override Result<long> Write(TaskFiles who, ProcOpenFile file, ref IovIter from, ref long position) => Errno.EINVAL;
+
     /// <inheritdoc/>
     public override bool IsValid(in ProcSubject subject) => TaskNode.IsValid(System, subject);
 

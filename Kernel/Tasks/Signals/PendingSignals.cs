@@ -105,6 +105,6 @@ internal sealed class QueuedSignal
     public QueuedSignal? Next;
     public SignalInfo Info;
 
-    /// <summary>The process whose count of queued signals has this one; it outlives its queue.</summary>
-    public ThreadGroup? Owner;
+    /// <summary>The user whose count of queued signals has this one; null when it is not counted.</summary>
+    public UserEntry? CountedFor;
 }

@@ -38,7 +38,7 @@ internal static partial class Signals
             if (signal < SignalNumber.FirstRealTime && pending.Set.Contains(signal))
                 return Errno.None;
 
-            Errno error = Queue(group, ref pending, info, kind, ref spare);
+            Errno error = Queue(group, target, ref pending, info, kind, ref spare);
             if (error != Errno.None)
                 return error;
             pending.Set = pending.Set.With(signal);
@@ -49,14 +49,15 @@ internal static partial class Signals
     }
 
     /// <summary>Adds the information to the queue, as far as there is memory and the limit allows it.</summary>
-    private static Errno Queue(ThreadGroup group, ref PendingSignals pending, in SignalInfo info, SendKind kind, ref QueuedSignal? spare)
+    private static Errno Queue(ThreadGroup group, Task target, ref PendingSignals pending, in SignalInfo info, SendKind kind, ref QueuedSignal? spare)
     {
         if (info.Signal == SignalNumber.Kill)
             return Errno.None;
-        // Linux counts what waits for all processes of a user; here each process has the limit for itself.
+        // What waits for all processes of the receiver's user counts together.
         bool unlimited = kind == SendKind.Forced || (info.Signal < SignalNumber.FirstRealTime && info.Code >= 0);
         QueuedSignal? queued = null;
-        if (unlimited || (ulong)group.QueuedSignals < group.Limits.Soft(Resource.PendingSignals))
+        ulong limit = unlimited ? ulong.MaxValue : group.Limits.Soft(Resource.PendingSignals);
+        if (group.System.TryCountSignal(target.Credentials, limit, out UserEntry? counted))
         {
             queued = spare ?? group.System.QueuedSignals.Allocate();
             spare = null;
@@ -64,13 +65,13 @@ internal static partial class Signals
 
         if (queued is null)
         {
+            group.System.UncountSignal(counted);
             // A real-time signal with a value may not lose it; all others arrive without.
             bool mustCarry = info.Signal >= SignalNumber.FirstRealTime && info.Code != SignalInfo.CodeUser;
             return mustCarry ? Errno.EAGAIN : Errno.None;
         }
         queued.Info = info;
-        queued.Owner = group;
-        group.QueuedSignals++;
+        queued.CountedFor = counted;
         pending.Append(queued);
         return Errno.None;
     }

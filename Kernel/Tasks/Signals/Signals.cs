@@ -130,11 +130,8 @@ internal static partial class Signals
         {
             QueuedSignal? next = list.Next;
             list.Next = null;
-            if (list.Owner is ThreadGroup owner)
-            {
-                list.Owner = null;
-                owner.QueuedSignals--;
-            }
+            system.UncountSignal(list.CountedFor);
+            list.CountedFor = null;
             system.QueuedSignals.Free(list);
             list = next;
         }

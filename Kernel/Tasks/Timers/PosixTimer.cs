@@ -29,6 +29,9 @@ internal sealed class PosixTimer : TimerNode
     /// <summary>The thread that gets the signal (SIGEV_THREAD_ID), with a reference; or null for the process. Of a thread's clock: that thread.</summary>
     public Task? Target;
 
+    /// <summary>The user whose count of queued signals has this timer's; null when it is not counted.</summary>
+    public UserEntry? CountedFor;
+
     /// <summary>0: once.</summary>
     public ulong Interval;
 

@@ -247,6 +247,7 @@ internal sealed partial class ProcessTimers
     {
         timer.Target?.Put();
         timer.Target = null;
+        _group.System.UncountSignal(timer.CountedFor);
         _group.System.Clocks.Timers.Free(timer);
     }
 
@@ -313,6 +314,43 @@ internal sealed partial class ProcessTimers
         return ClockId.IsWall(timer.Clock) ? Time.RealtimeNanoseconds : Time.MonotonicNanoseconds;
     }
 
+    /// <summary>The timer with the highest number below <paramref name="id"/>. O(log timers).</summary>
+    internal bool TryFindBelow(ulong id, out TimerFacts facts)
+    {
+        facts = default;
+        bool enabled = _lock.AcquireRaw();
+        PosixTimer? best = null;
+        PosixTimer? walk = _timers.Root;
+        while (walk is not null)
+        {
+            if ((ulong)walk.Id < id)
+            {
+                best = walk;
+                walk = walk.Links.Right;
+            }
+            else
+            {
+                walk = walk.Links.Left;
+            }
+        }
+
+        if (best is not null)
+        {
+            facts = new TimerFacts
+            {
+                Id = best.Id,
+                Clock = best.Clock,
+                Notify = best.Notify,
+                Signal = best.Signal,
+                Value = best.Value,
+                Target = best.Target?.Pid ?? 0,
+            };
+        }
+
+        _lock.ReleaseRaw(enabled);
+        return best is not null;
+    }
+
     private PosixTimer? Find(int id)
     {
         PosixTimer? walk = _timers.Root;
@@ -320,6 +358,19 @@ internal sealed partial class ProcessTimers
             walk = id < walk.Id ? walk.Links.Left : walk.Links.Right;
         return walk;
     }
+}
+
+/// <summary>What <c>/proc/PID/timers</c> tells of a timer.</summary>
+internal struct TimerFacts
+{
+    public int Id;
+    public int Clock;
+    public int Notify;
+    public int Signal;
+    public ulong Value;
+
+    /// <summary>The number of the thread that gets the signal; 0 for the process.</summary>
+    public int Target;
 }
 
 /// <summary>How a timer tells. Linux: <c>SIGEV_*</c>.</summary>

@@ -26,6 +26,7 @@ internal static unsafe class Program
         new("FREE in a child leaves the parent's pages", &FreeChild),
         new("REMOVE wants a shared writable file mapping", &RemoveRefused),
         new("REMOVE punches a hole in the file", &RemovePunches),
+        new("REMOVE is seen in every mapping, but private copies stay", &RemoveSeen),
         new("REMOVE of shared anonymous memory gives zeros to all", &RemoveAnonymous),
         new("DONTFORK leaves a hole in the child", &DontForkHole),
         new("DONTFORK of the middle page", &DontForkMiddle),
@@ -238,6 +239,29 @@ internal static unsafe class Program
         Equal(Errno.Access, Madvise(b, Page, Advice.Remove));
         Drop(a, 1);
         Drop(b, 1);
+        Close(file);
+    }
+
+    private static void RemoveSeen()
+    {
+        int file = MemFd("suite"u8, 0);
+        Truncate(file, 2 * Page);
+        nint a = Mmap(0, 2 * Page, Protection.ReadWrite, Map.Shared, file);
+        nint b = Mmap(0, 2 * Page, Protection.ReadWrite, Map.Private, file);
+        nint c = Mmap(0, 2 * Page, Protection.Read, Map.Shared, file);
+        Touch(a, 2, 9);
+        Touch(b, 1, 5);
+        Equal(9, At(b + Page));
+        Equal(9, At(c));
+        Equal(0, Madvise(a, 2 * Page, Advice.Remove));
+        Equal(0, At(a));
+        Equal(0, At(c));
+        Equal(5, At(b));
+        Equal(0, At(b + Page));
+        Equal(0, Madvise(c, 2 * Page, Advice.Remove));          // may become writable: that is enough
+        Drop(a, 2);
+        Drop(b, 2);
+        Drop(c, 2);
         Close(file);
     }
 

@@ -38,6 +38,8 @@ internal static unsafe class Program
             new("Sockets that hold each other go when nobody can receive them", &HoldingEachOther),
             new("A chain of a thousand sockets, each in the next one, can be closed", &Chain),
             new("A listener hands out connections", &Listening),
+            new("An abstract name is all its bytes, and free again when its socket has gone", &AbstractNames),
+            new("A socket bound to nothing gets a name of five digits", &AutomaticName),
             new("Other families are refused", &OtherFamilies),
             new("A terminal edits lines", &LineEditing),
             new("A terminal in raw mode waits for VMIN bytes", &RawMode),
@@ -475,6 +477,65 @@ internal static unsafe class Program
         Equal(0, Linux.Read(accepted, &b, 1));
         Close(accepted);
         Close(listener);
+    }
+
+    /// <summary>A datagram socket bound to an abstract name of so many bytes, the first two of them 0 and the letter; or the error.</summary>
+    private static int BindAbstract(byte letter, int bytes)
+    {
+        byte* name = stackalloc byte[16];
+        new Span<byte>(name, 16).Clear();
+        name[0] = 1;
+        name[3] = letter;
+        *(int*)(name + 4) = GetPid();
+        int socket = (int)Syscall.Call(41, 1, 2, 0);
+        int error = (int)Syscall.Call(49, socket, (nint)name, 2 + bytes);
+        if (error == 0)
+            return socket;
+        Close(socket);
+        return error;
+    }
+
+    private static void AbstractNames()
+    {
+        const int inUse = -98;
+        int first = BindAbstract((byte)'a', 6);
+        Check(first >= 0);
+        Equal(inUse, BindAbstract((byte)'a', 6));
+        int longer = BindAbstract((byte)'a', 7);            // a zero more: another name
+        int other = BindAbstract((byte)'b', 6);
+        Check(longer >= 0 && other >= 0);
+        byte* name = stackalloc byte[16];
+        int length = 16;
+        Equal(0, Syscall.Call(51, longer, (nint)name, (nint)(&length)));
+        Equal(9, length);
+        Equal(0, name[2]);
+        byte sent = 7, got = 0;
+        Equal(1, Syscall.Call(44, other, (nint)(&sent), 1, 0, (nint)name, 9));
+        Equal(1, Syscall.Call(45, longer, (nint)(&got), 1, 0x40, 0, 0));
+        Equal(7, got);
+        Close(longer);
+        Equal(-111, Syscall.Call(44, other, (nint)(&sent), 1, 0, (nint)name, 9));
+        Close(first);
+        first = BindAbstract((byte)'a', 6);
+        Check(first >= 0);
+        Close(first);
+        Close(other);
+    }
+
+    private static void AutomaticName()
+    {
+        byte* name = stackalloc byte[16];
+        *(ushort*)name = 1;
+        int socket = (int)Syscall.Call(41, 1, 1, 0);
+        Equal(0, Syscall.Call(49, socket, (nint)name, 2));
+        int length = 16;
+        Equal(0, Syscall.Call(51, socket, (nint)name, (nint)(&length)));
+        Equal(8, length);
+        Equal(0, name[2]);
+        for (int i = 3; i < 8; i++)
+            Check(name[i] is (>= (byte)'0' and <= (byte)'9') or (>= (byte)'a' and <= (byte)'f'));
+        Equal(0, Syscall.Call(49, socket, (nint)name, 2));          // it has a name: nothing to do
+        Close(socket);
     }
 
     private static void OtherFamilies()

@@ -1,3 +1,4 @@
+using System;
 using System.Threading;
 using static NanoVm.User.Ktap;
 using static NanoVm.User.Suites.Linux;
@@ -36,6 +37,9 @@ internal static unsafe class Program
         new("KILL and STOP cannot be caught", &CannotCatch),
         new("An ignored fault kills all the same", &IgnoredFault),
         new("STOP and CONT are seen by the parent", &StopAndContinue),
+        new("A sleep that was stopped goes on to its end", &StoppedSleep),
+        new("A poll that was stopped goes on to its end", &StoppedPoll),
+        new("restart_syscall has nothing to go on with", &NothingToRestart),
         new("Writing to a pipe without reader is SIGPIPE", &BrokenPipe),
         new("Kill tells who is there and who is not", &Existence));
 
@@ -316,6 +320,57 @@ internal static unsafe class Program
         Kill(pid, Signal.Kill);
         Equal(128 + Signal.Kill, Child.Status(pid));
     }
+
+    private static void StoppedSleep() => StopWhileAsleep(poll: false);
+
+    private static void StoppedPoll() => StopWhileAsleep(poll: true);
+
+    private static long Milliseconds()
+    {
+        long* time = stackalloc long[2];
+        Syscall.Call(228, 1, (nint)time);
+        return time[0] * 1000 + time[1] / 1_000_000;
+    }
+
+    /// <summary>A child sleeps, is stopped and goes on; it must have slept as long as it wanted, and be told nothing of it.</summary>
+    private static void StopWhileAsleep(bool poll)
+    {
+        const int wanted = 300;
+        int pid = Fork();
+        if (pid == 0)
+        {
+            long* time = stackalloc long[2];
+            time[0] = 0;
+            time[1] = wanted * 1_000_000;
+            long start = Milliseconds();
+            nint answer = poll ? Syscall.Call(7, 0, 0, wanted) : Syscall.Call(35, (nint)time, 0);
+            Exit(answer == 0 && Milliseconds() - start >= wanted ? 0 : 1);
+        }
+        Span<byte> path = stackalloc byte[32];
+        "/proc/"u8.CopyTo(path);
+        int at = 6;
+        for (int power = 1_000_000_000; power > 0; power /= 10)
+        {
+            if (pid >= power)
+                path[at++] = (byte)('0' + pid / power % 10);
+        }
+        "/stat\0"u8.CopyTo(path.Slice(at));
+        while (true)
+        {
+            ReadOnlySpan<byte> stat = Proc.ReadAll(path);
+            int end = stat.IndexOf(") "u8);
+            if (end < 0 || stat[end + 2] == (byte)'S')
+                break;
+            Yield();
+        }
+        Kill(pid, Signal.Stop);
+        Equal(pid, Linux.Wait(pid, out int status, 2));
+        Equal(0x7f | Signal.Stop << 8, status);
+        Kill(pid, Signal.Continue);
+        Equal(0, Child.Status(pid));
+    }
+
+    private static void NothingToRestart() => Equal(Errno.Interrupted, Syscall.Call(219));
 
     private static void BrokenPipe()
     {

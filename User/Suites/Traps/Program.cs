@@ -48,7 +48,9 @@ internal static unsafe class Program
         new("Five faults, one handler each: it may map what is missing", &MapsOnDemand),
         new("mprotect in a handler, and the access goes on", &UnprotectsOnDemand),
         new("A signal sent by kill tells its sender", &SentByKill),
-        new("The vsyscall page can be called and not read", &Vsyscall));
+        new("The vsyscall page can be called and not read", &Vsyscall),
+        new("vsyscalls tell the time and the processor as the calls do", &VsyscallAnswers),
+        new("A vsyscall with a pointer to nowhere is a fault", &VsyscallFault));
 
     private static void Expect(in Trap.Report report, int signal, int code, nint address, long error, [System.Runtime.CompilerServices.CallerLineNumber] int line = 0)
     {
@@ -481,5 +483,50 @@ internal static unsafe class Program
         nint now = Syscall.Call(201, 0);
         Check(time <= now && time >= now - 2);
         Equal(Signal.Segmentation, Trap.Call(page + 0x123).Signal);
+    }
+
+    private static void VsyscallAnswers()
+    {
+        if (Areas.Named("[vsyscall]"u8).Start == 0)
+        {
+            Skip("there is no vsyscall page here");
+            return;
+        }
+        nint page = unchecked((nint)0xffff_ffff_ff60_0000);
+        long* time = stackalloc long[2];
+        nint seconds = 0;
+        Equal(0, ((delegate*<nint, nint, nint>)page)((nint)time, 0));
+        Check(time[1] is >= 0 and < 1_000_000);
+        nint told = ((delegate*<nint, nint>)(page + 0x400))((nint)(&seconds));
+        Equal(told, seconds);
+        Check(told >= time[0] && told <= time[0] + 2);
+        uint cpu = 99, node = 99;
+        Equal(0, ((delegate*<nint, nint, nint, nint>)(page + 0x800))((nint)(&cpu), (nint)(&node), 0));
+        Equal(0, node);
+        Check(cpu < 99);
+    }
+
+    private static void VsyscallFault()
+    {
+        if (Areas.Named("[vsyscall]"u8).Start == 0)
+        {
+            Skip("there is no vsyscall page here");
+            return;
+        }
+        nint page = unchecked((nint)0xffff_ffff_ff60_0000);
+        int pid = Fork();
+        if (pid == 0)
+        {
+            ((delegate*<nint, nint>)(page + 0x400))(8);
+            Exit(0);
+        }
+        Equal(128 + Signal.Segmentation, Child.Status(pid));
+        pid = Fork();
+        if (pid == 0)
+        {
+            ((delegate*<nint, nint>)(page + 0x401))(0);
+            Exit(0);
+        }
+        Equal(128 + Signal.Segmentation, Child.Status(pid));
     }
 }

@@ -32,37 +32,53 @@ internal sealed class BuddyInfo(MachineFiles machine) : ProcPage("buddyinfo"u8)
     }
 }
 
-/// <summary><c>/proc/pagetypeinfo</c>: as <c>buddyinfo</c>, by mobility; here all blocks are of one kind.</summary>
+/// <summary><c>/proc/pagetypeinfo</c>: as <c>buddyinfo</c>, by mobility. Blocks are of one kind here: any allocation may come out of any.</summary>
+/// <remarks>Linux: <c>pagetypeinfo_show</c>.</remarks>
 internal sealed class PageTypeInfo(MachineFiles machine) : ProcPage("pagetypeinfo"u8, 0x100)
 {
+    private const int Types = 5, Movable = 1;
     private readonly MachineFiles _machine = machine;
+
+    private static ReadOnlySpan<byte> NameOf(int type) => type switch
+    {
+        0 => "Unmovable"u8,
+        Movable => "Movable"u8,
+        2 => "Reclaimable"u8,
+        3 => "HighAtomic"u8,
+        _ => "Isolate"u8,
+    };
 
     /// <inheritdoc/>
     public override Errno Show(ProcOpenFile file, ref TextWriter w)
     {
-        w.Text("Page block order: 9\nPages per block:  512\n\nFree pages count per migrate type at order "u8);
+        w.Text("Page block order: 9\nPages per block:  512\n\nFree pages count per migrate type at order  "u8);
         for (int order = 0; order < Zone.Orders; order++)
-        {
-            w.Decimal((ulong)order, 6);
-            w.Byte((byte)' ');
-        }
+            Number(ref w, (ulong)order, 6);
         w.Byte((byte)'\n');
         ReadOnlySpan<Zone> zones = _machine.Memory.Frames.Zones;
         for (int i = 0; i < zones.Length; i++)
         {
-            if (zones[i].Managed.Value == 0)
-                continue;
-            w.Text("Node    0, zone "u8);
-            w.Right(ZoneNames.Of(zones[i].Kind), 8);
-            w.Text(", type      Movable "u8);
-            for (int order = 0; order < Zone.Orders; order++)
+            for (int type = 0; type < Types && zones[i].Managed.Value != 0; type++)
             {
-                w.Decimal(zones[i].FreeBlocks(order), 6);
+                w.Text("Node    0, zone "u8);
+                w.Right(ZoneNames.Of(zones[i].Kind), 8);
+                w.Text(", type "u8);
+                w.Right(NameOf(type), 12);
                 w.Byte((byte)' ');
+                for (int order = 0; order < Zone.Orders; order++)
+                    Number(ref w, type == Movable ? zones[i].FreeBlocks(order) : 0, 6);
+                w.Byte((byte)'\n');
             }
-            w.Byte((byte)'\n');
         }
-        w.Text("\nNumber of blocks type      Movable \n"u8);
+
+        w.Text("\nNumber of blocks type  "u8);
+        for (int type = 0; type < Types; type++)
+        {
+            w.Right(NameOf(type), 12);
+            w.Byte((byte)' ');
+        }
+
+        w.Byte((byte)'\n');
         for (int i = 0; i < zones.Length; i++)
         {
             if (zones[i].Managed.Value == 0)
@@ -70,16 +86,27 @@ internal sealed class PageTypeInfo(MachineFiles machine) : ProcPage("pagetypeinf
             w.Text("Node 0, zone "u8);
             w.Right(ZoneNames.Of(zones[i].Kind), 8);
             w.Byte((byte)' ');
-            w.Decimal((zones[i].Present.Value + 511) / 512, 12);
-            w.Text(" \n"u8);
+            for (int type = 0; type < Types; type++)
+                Number(ref w, type == Movable ? (zones[i].Present.Value + 511) / 512 : 0, 12);
+            w.Byte((byte)'\n');
         }
+
         return Errno.None;
+    }
+
+    private static void Number(ref TextWriter w, ulong value, int width)
+    {
+        w.Decimal(value, width);
+        w.Byte((byte)' ');
     }
 }
 
 /// <summary><c>/proc/zoneinfo</c>. Linux: <c>zoneinfo_show_print</c>.</summary>
 internal sealed class ZoneInfo(MachineFiles machine) : ProcPage("zoneinfo"u8)
 {
+    // DMA, DMA32, Normal, Movable, Device; the last two are never anywhere.
+    private const int LinuxZones = 5;
+
     private readonly MachineFiles _machine = machine;
 
     /// <inheritdoc/>
@@ -90,30 +117,12 @@ internal sealed class ZoneInfo(MachineFiles machine) : ProcPage("zoneinfo"u8)
         for (int i = 0; i < zones.Length; i++)
         {
             Zone zone = zones[i];
-            if (zone.Present.Value == 0)
-                continue;
             w.Text("Node 0, zone "u8);
             w.Right(ZoneNames.Of(zone.Kind), 8);
-            if (first)
+            if (first && zone.Present.Value != 0)
             {
-                ulong shmem = _machine.Cache.ShmemPages.Value;
-                ulong cached = _machine.Cache.Pages.Value;
                 w.Text("\n  per-node stats"u8);
-                LruLists lru = _machine.Memory.Frames.Lru;
-                Item(ref w, "nr_inactive_anon"u8, lru.Count(LruKind.InactiveAnonymous).Value);
-                Item(ref w, "nr_active_anon"u8, lru.Count(LruKind.ActiveAnonymous).Value);
-                Item(ref w, "nr_inactive_file"u8, lru.Count(LruKind.InactiveFile).Value);
-                Item(ref w, "nr_active_file"u8, lru.Count(LruKind.ActiveFile).Value);
-                Item(ref w, "nr_unevictable"u8, lru.Count(LruKind.Unevictable).Value);
-                Item(ref w, "nr_slab_reclaimable"u8, 0);
-                Item(ref w, "nr_slab_unreclaimable"u8, _machine.Memory.Physical.SlabFrames.Value);
-                Item(ref w, "nr_anon_pages"u8, _machine.Memory.AnonymousPages);
-                Item(ref w, "nr_mapped"u8, _machine.Memory.FileMappedPages);
-                Item(ref w, "nr_file_pages"u8, cached);
-                Item(ref w, "nr_dirty"u8, _machine.Cache.DirtyPages.Value);
-                Item(ref w, "nr_writeback"u8, _machine.Cache.WritebackPages.Value);
-                Item(ref w, "nr_shmem"u8, shmem);
-                Item(ref w, "nr_page_table_pages"u8, _machine.Memory.PageTablePages);
+                VmStatText.NodePages(ref w, _machine, StatStyle.Item);
                 first = false;
             }
             w.Text("\n  pages free     "u8);
@@ -127,33 +136,41 @@ internal sealed class ZoneInfo(MachineFiles machine) : ProcPage("zoneinfo"u8)
             Row(ref w, "managed  "u8, zone.Managed.Value);
             Row(ref w, "cma      "u8, 0);
             w.Text("\n        protection: ("u8);
-            for (int j = 0; j < zone.LowmemReserve.Length; j++)
+            for (int j = 0; j < LinuxZones; j++)
             {
                 if (j != 0)
                     w.Text(", "u8);
-                w.Decimal(zone.LowmemReserve[j]);
+                w.Decimal(zone.LowmemReserve[Math.Min(j, zone.LowmemReserve.Length - 1)]);
             }
             w.Byte((byte)')');
-            Item(ref w, "nr_free_pages"u8, zone.AllFreeFrames);
+            if (zone.Present.Value == 0)
+            {
+                w.Byte((byte)'\n');
+                continue;
+            }
+            VmStatText.ZonePages(ref w, _machine, zone, StatStyle.Item);
             w.Text("\n  pagesets\n    cpu: 0\n              count: "u8);
             w.Decimal((ulong)zone.PerCpu[0].Count);
             w.Text("\n              high:  "u8);
             w.Decimal(PerCpuFrames.High);
             w.Text("\n              batch: "u8);
             w.Decimal(PerCpuFrames.Batch);
-            w.Text("\n  node_unreclaimable:  0\n  start_pfn:           "u8);
+            w.Text("\n  vm stats threshold: 0\n  node_unreclaimable:  0\n  start_pfn:           "u8);
             w.Decimal(zone.Start.Value);
             w.Byte((byte)'\n');
         }
+        Missing(ref w, " Movable"u8);
+        Missing(ref w, "  Device"u8);
         return Errno.None;
     }
 
-    private static void Item(ref TextWriter w, ReadOnlySpan<byte> name, ulong value)
+    /// <summary>A zone that Linux has, for memory that can be taken out.</summary>
+    private static void Missing(ref TextWriter w, ReadOnlySpan<byte> name)
     {
-        w.Text("\n      "u8);
-        w.Left(name, 12);
-        w.Byte((byte)' ');
-        w.Decimal(value);
+        w.Text("Node 0, zone "u8);
+        w.Text(name);
+        w.Text("\n  pages free     0\n        boost    0\n        min      0\n        low      0\n        high     0"u8);
+        w.Text("\n        spanned  0\n        present  0\n        managed  0\n        cma      0\n        protection: (0, 0, 0, 0, 0)\n"u8);
     }
 
     private static void Row(ref TextWriter w, ReadOnlySpan<byte> name, ulong value)
@@ -308,6 +325,11 @@ internal sealed class FrameWords : ProcFile
             bits |= 1UL << 18;
         if (frame.MlockCount > 0)
             bits |= 1UL << 33;
+        // MAPPEDTODISK, which for anonymous pages says that nobody shares this one (PG_anon_exclusive).
+        if (head.IsAnonymous && frame.MapCount == 1 && frame.ReferenceCount == 1)
+            bits |= 1UL << 34;
+        if (frame.Has(FrameFlags.Reserved))
+            bits |= 1UL << 32;
         if (frame.Has(FrameFlags.Huge))
             bits |= 1UL << 22 | (FrameAllocator.FirstOfHuge(pfn) == pfn ? 1UL << 15 : 1UL << 16);      // THP, COMPOUND_HEAD, COMPOUND_TAIL
         if (frame.HasAny(FrameFlags.Head | FrameFlags.Tail))

@@ -42,9 +42,6 @@ internal sealed class MachineFiles
         root.Add(proc, new Partitions(this));
         root.Add(proc, new DiskStats(this));
         root.Add(proc, new SwapsFile(this));
-        var interprocess = new ProcDirectory("sysvipc"u8);
-        root.Add(proc, interprocess);
-        interprocess.Add(proc, new SharedSegmentsFile(io.Vfs.Segments));
         root.Add(proc, new FixedText("modules"u8, default));
         root.Add(proc, new FixedText("consoles"u8, "ttyS0                -W- (EC p a)    4:64\n"u8));
         root.Add(proc, new InterruptsFile(this));

@@ -57,9 +57,7 @@ internal sealed class MemInfo(MachineFiles machine) : ProcPage("meminfo"u8)
         Line(ref w, "Slab:"u8, slab);
         Line(ref w, "SReclaimable:"u8, 0);
         Line(ref w, "SUnreclaim:"u8, slab);
-        w.Left("KernelStack:"u8, 16);
-        w.Decimal(_machine.KernelStackKilobytes, 8);
-        w.Text(" kB\n"u8);
+        Kilobytes(ref w, "KernelStack:"u8, _machine.KernelStackKilobytes);
         Line(ref w, "PageTables:"u8, memory.PageTablePages);
         Line(ref w, "SecPageTables:"u8, 0);
         Line(ref w, "NFS_Unstable:"u8, 0);
@@ -71,7 +69,6 @@ internal sealed class MemInfo(MachineFiles machine) : ProcPage("meminfo"u8)
         Line(ref w, "VmallocUsed:"u8, physical.Vmalloc.UsedPages.Value);
         Line(ref w, "VmallocChunk:"u8, 0);
         Line(ref w, "Percpu:"u8, 0);
-        Line(ref w, "HardwareCorrupted:"u8, 0);
         Line(ref w, "AnonHugePages:"u8, memory.AnonymousHugePages * FrameAllocator.HugeFrames);
         Line(ref w, "ShmemHugePages:"u8, 0);
         Line(ref w, "ShmemPmdMapped:"u8, 0);
@@ -84,15 +81,21 @@ internal sealed class MemInfo(MachineFiles machine) : ProcPage("meminfo"u8)
         Pages(ref w, "HugePages_Surp:"u8, pool.Surplus);
         Line(ref w, "Hugepagesize:"u8, FrameAllocator.HugeFrames);
         Line(ref w, "Hugetlb:"u8, pool.Total * FrameAllocator.HugeFrames);
+        DirectMapSizes direct = DirectMapSizes.Of(memory);
+        Kilobytes(ref w, "DirectMap4k:"u8, direct.Small);
+        Kilobytes(ref w, "DirectMap2M:"u8, direct.Large);
+        Kilobytes(ref w, "DirectMap1G:"u8, direct.Huge);
         return Errno.None;
     }
 
     // Linux: seq_put_decimal_ull_width with the names padded in the source.
     public static void Line(ref TextWriter w, ReadOnlySpan<byte> name, ulong pages)
+        => Kilobytes(ref w, name, pages << (PageSize.Shift - 10));
+
+    private static void Kilobytes(ref TextWriter w, ReadOnlySpan<byte> name, ulong kilobytes)
     {
         w.Left(name, 16);
-        // A name of 16 letters or more (HardwareCorrupted) eats into the number's columns, as there.
-        w.Decimal(pages << (PageSize.Shift - 10), 8 - Math.Max(0, name.Length - 16));
+        w.Decimal(kilobytes, 8);
         w.Text(" kB\n"u8);
     }
 

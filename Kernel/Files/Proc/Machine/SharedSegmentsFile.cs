@@ -35,10 +35,7 @@ internal sealed class SharedSegmentsFile(SharedSegments segments) : ProcText("sh
         Right(ref w, segment.Key, 10);
         Right(ref w, segment.Identifier, 11);
         w.Text("  "u8);
-        int start = w.Length;
-        w.Octal(segment.ShownMode);
-        for (int i = w.Length - start; i < 4; i++)
-            w.Byte((byte)' ');
+        WriteMode(ref w, segment.ShownMode);
         Right(ref w, (long)segment.Bytes, 22);
         Right(ref w, segment.CreatorProcess, 6);
         Right(ref w, segment.LastProcess, 6);
@@ -53,6 +50,17 @@ internal sealed class SharedSegmentsFile(SharedSegments segments) : ProcText("sh
         Right(ref w, (long)(segment.File.Mapping!.PageTotal << PageSize.Shift), 22);
         Right(ref w, (long)(segment.File.Mapping!.SwappedPages << PageSize.Shift), 22);
         w.Byte((byte)'\n');
+    }
+
+    /// <summary>A mode in octal, at the right of four columns.</summary>
+    public static void WriteMode(ref TextWriter w, uint mode)
+    {
+        const int columns = 4;
+        int digits = 1;
+        while (mode >> (3 * digits) != 0)
+            digits++;
+        w.Repeat((byte)' ', columns - digits);
+        w.Octal(mode);
     }
 
     private static void Right(ref TextWriter w, long value, int width)

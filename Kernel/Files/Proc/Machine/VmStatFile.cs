@@ -25,64 +25,90 @@ internal sealed class VmStatFile(MachineFiles machine) : ProcPage("vmstat"u8)
     }
 }
 
-/// <summary>The parts of <c>/proc/vmstat</c>; the first is a node's file too.</summary>
+/// <summary>How a name and its number are written.</summary>
+internal enum StatStyle : byte
+{
+    /// <summary>A line of <c>/proc/vmstat</c>.</summary>
+    Line,
+    /// <summary>An item of <c>/proc/zoneinfo</c>, which begins its line instead of ending it.</summary>
+    Item,
+}
+
+/// <summary>The parts of <c>/proc/vmstat</c>; the first is a node's file too, and is in <c>/proc/zoneinfo</c>.</summary>
 internal static class VmStatText
 {
-    /// <summary>What there is at present. Pages, where the name does not say otherwise.</summary>
+    /// <summary>What there is at present: of all zones together, then of the node.</summary>
     public static void Pages(ref TextWriter w, MachineFiles machine)
     {
-        MemorySystem memory = machine.Memory;
-        PhysicalMemory physical = memory.Physical;
-        PageCache cache = machine.Cache;
-        LruLists lru = physical.Frames.Lru;
-        ulong activeAnonymous = lru.Count(LruKind.ActiveAnonymous).Value;
-        ulong inactiveAnonymous = lru.Count(LruKind.InactiveAnonymous).Value;
-        ulong activeFile = lru.Count(LruKind.ActiveFile).Value;
-        ulong inactiveFile = lru.Count(LruKind.InactiveFile).Value;
-        ulong unevictable = lru.Count(LruKind.Unevictable).Value;
-        ulong waiting = cache.DirtyPages.Value + cache.WritebackPages.Value;
-        ulong allocations = Allocations(machine);
+        ZonePages(ref w, machine, null, StatStyle.Line);
+        NodePages(ref w, machine, StatStyle.Line);
+    }
 
-        Line(ref w, "nr_free_pages"u8, physical.Frames.FreeFrames.Value);
-        Line(ref w, "nr_zone_inactive_anon"u8, inactiveAnonymous);
-        Line(ref w, "nr_zone_active_anon"u8, activeAnonymous);
-        Line(ref w, "nr_zone_inactive_file"u8, inactiveFile);
-        Line(ref w, "nr_zone_active_file"u8, activeFile);
-        Line(ref w, "nr_zone_unevictable"u8, unevictable);
-        Line(ref w, "nr_zone_write_pending"u8, waiting);
-        Line(ref w, "nr_mlock"u8, memory.MlockedPages);
-        Nothing(ref w, "nr_bounce nr_zspages nr_free_cma"u8);
-        Line(ref w, "numa_hit"u8, allocations);
-        Nothing(ref w, "numa_miss numa_foreign numa_interleave"u8);
-        Line(ref w, "numa_local"u8, allocations);
-        Nothing(ref w, "numa_other"u8);
-        Line(ref w, "nr_inactive_anon"u8, inactiveAnonymous);
-        Line(ref w, "nr_active_anon"u8, activeAnonymous);
-        Line(ref w, "nr_inactive_file"u8, inactiveFile);
-        Line(ref w, "nr_active_file"u8, activeFile);
-        Line(ref w, "nr_unevictable"u8, unevictable);
-        Line(ref w, "nr_slab_reclaimable"u8, 0);
-        Line(ref w, "nr_slab_unreclaimable"u8, physical.SlabFrames.Value);
-        Nothing(ref w, "nr_isolated_anon nr_isolated_file workingset_nodes workingset_refault_anon workingset_refault_file"u8);
-        Nothing(ref w, "workingset_activate_anon workingset_activate_file workingset_restore_anon workingset_restore_file workingset_nodereclaim"u8);
-        Line(ref w, "nr_anon_pages"u8, memory.AnonymousPages);
-        Line(ref w, "nr_mapped"u8, memory.FileMappedPages);
-        Line(ref w, "nr_file_pages"u8, cache.Pages.Value);
-        Line(ref w, "nr_dirty"u8, cache.DirtyPages.Value);
-        Line(ref w, "nr_writeback"u8, cache.WritebackPages.Value);
-        Nothing(ref w, "nr_writeback_temp"u8);
-        Line(ref w, "nr_shmem"u8, cache.ShmemPages.Value);
-        Nothing(ref w, "nr_shmem_hugepages nr_shmem_pmdmapped nr_file_hugepages nr_file_pmdmapped"u8);
-        Line(ref w, "nr_anon_transparent_hugepages"u8, memory.AnonymousHugePages);
-        Nothing(ref w, "nr_vmscan_write nr_vmscan_immediate_reclaim"u8);
-        Line(ref w, "nr_dirtied"u8, cache.Dirtied);
-        Line(ref w, "nr_written"u8, cache.Written);
-        Nothing(ref w, "nr_throttled_written nr_kernel_misc_reclaimable nr_foll_pin_acquired nr_foll_pin_released"u8);
-        Line(ref w, "nr_kernel_stack"u8, machine.KernelStackKilobytes);
-        Line(ref w, "nr_page_table_pages"u8, memory.PageTablePages);
-        Nothing(ref w, "nr_sec_page_table_pages"u8);
-        Line(ref w, "nr_swapcached"u8, memory.Swap?.CachedPages.Value ?? 0);
-        Nothing(ref w, "pgpromote_success pgpromote_candidate"u8);
+    /// <summary>What there is in zones. Pages. Linux: <c>NR_VM_ZONE_STAT_ITEMS</c>, <c>NR_VM_NUMA_EVENT_ITEMS</c>.</summary>
+    /// <param name="zone">Null for all. The lists of pages are the node's: they are told of the zone that memory is taken from first.</param>
+    public static void ZonePages(ref TextWriter w, MachineFiles machine, Zone? zone, StatStyle style)
+    {
+        MemorySystem memory = machine.Memory;
+        LruLists lru = memory.Frames.Lru;
+        PageCache cache = machine.Cache;
+        bool all = zone is null || ReferenceEquals(zone, Preferred(memory.Frames.Zones));
+        Line(ref w, "nr_free_pages"u8, zone?.AllFreeFrames ?? memory.Frames.FreeFrames.Value, style);
+        Line(ref w, "nr_zone_inactive_anon"u8, all ? lru.Count(LruKind.InactiveAnonymous).Value : 0, style);
+        Line(ref w, "nr_zone_active_anon"u8, all ? lru.Count(LruKind.ActiveAnonymous).Value : 0, style);
+        Line(ref w, "nr_zone_inactive_file"u8, all ? lru.Count(LruKind.InactiveFile).Value : 0, style);
+        Line(ref w, "nr_zone_active_file"u8, all ? lru.Count(LruKind.ActiveFile).Value : 0, style);
+        Line(ref w, "nr_zone_unevictable"u8, all ? lru.Count(LruKind.Unevictable).Value : 0, style);
+        Line(ref w, "nr_zone_write_pending"u8, all ? cache.DirtyPages.Value + cache.WritebackPages.Value : 0, style);
+        Line(ref w, "nr_mlock"u8, all ? memory.MlockedPages : 0, style);
+        Nothing(ref w, "nr_bounce nr_zspages nr_free_cma"u8, style);
+        ulong given = zone?.Allocations ?? Allocations(machine);
+        Line(ref w, "numa_hit"u8, given, style);
+        Nothing(ref w, "numa_miss numa_foreign numa_interleave"u8, style);
+        Line(ref w, "numa_local"u8, given, style);
+        Nothing(ref w, "numa_other"u8, style);
+    }
+
+    /// <summary>What there is on the node. Pages, where the name does not say otherwise. Linux: <c>NR_VM_NODE_STAT_ITEMS</c>.</summary>
+    public static void NodePages(ref TextWriter w, MachineFiles machine, StatStyle style)
+    {
+        MemorySystem memory = machine.Memory;
+        LruLists lru = memory.Frames.Lru;
+        PageCache cache = machine.Cache;
+        Line(ref w, "nr_inactive_anon"u8, lru.Count(LruKind.InactiveAnonymous).Value, style);
+        Line(ref w, "nr_active_anon"u8, lru.Count(LruKind.ActiveAnonymous).Value, style);
+        Line(ref w, "nr_inactive_file"u8, lru.Count(LruKind.InactiveFile).Value, style);
+        Line(ref w, "nr_active_file"u8, lru.Count(LruKind.ActiveFile).Value, style);
+        Line(ref w, "nr_unevictable"u8, lru.Count(LruKind.Unevictable).Value, style);
+        Line(ref w, "nr_slab_reclaimable"u8, 0, style);
+        Line(ref w, "nr_slab_unreclaimable"u8, memory.Physical.SlabFrames.Value, style);
+        Nothing(ref w, "nr_isolated_anon nr_isolated_file workingset_nodes workingset_refault_anon workingset_refault_file"u8, style);
+        Nothing(ref w, "workingset_activate_anon workingset_activate_file workingset_restore_anon workingset_restore_file workingset_nodereclaim"u8, style);
+        Line(ref w, "nr_anon_pages"u8, memory.AnonymousPages, style);
+        Line(ref w, "nr_mapped"u8, memory.FileMappedPages, style);
+        Line(ref w, "nr_file_pages"u8, cache.Pages.Value, style);
+        Line(ref w, "nr_dirty"u8, cache.DirtyPages.Value, style);
+        Line(ref w, "nr_writeback"u8, cache.WritebackPages.Value, style);
+        Nothing(ref w, "nr_writeback_temp"u8, style);
+        Line(ref w, "nr_shmem"u8, cache.ShmemPages.Value, style);
+        Nothing(ref w, "nr_shmem_hugepages nr_shmem_pmdmapped nr_file_hugepages nr_file_pmdmapped"u8, style);
+        Line(ref w, "nr_anon_transparent_hugepages"u8, memory.AnonymousHugePages, style);
+        Nothing(ref w, "nr_vmscan_write nr_vmscan_immediate_reclaim"u8, style);
+        Line(ref w, "nr_dirtied"u8, cache.Dirtied, style);
+        Line(ref w, "nr_written"u8, cache.Written, style);
+        Nothing(ref w, "nr_throttled_written nr_kernel_misc_reclaimable nr_foll_pin_acquired nr_foll_pin_released"u8, style);
+        Line(ref w, "nr_kernel_stack"u8, machine.KernelStackKilobytes, style);
+        Line(ref w, "nr_page_table_pages"u8, memory.PageTablePages, style);
+        Nothing(ref w, "nr_sec_page_table_pages"u8, style);
+        Line(ref w, "nr_swapcached"u8, memory.Swap?.CachedPages.Value ?? 0, style);
+        Nothing(ref w, "pgpromote_success pgpromote_candidate"u8, style);
+    }
+
+    private static Zone? Preferred(ReadOnlySpan<Zone> zones)
+    {
+        int last = zones.Length - 1;
+        while (last > 0 && zones[last].Managed.Value == 0)
+            last--;
+        return last < 0 ? null : zones[last];
     }
 
     /// <summary>What has happened since boot.</summary>
@@ -198,23 +224,32 @@ internal static class VmStatText
     }
 
     /// <summary>A name and a number.</summary>
-    public static void Line(ref TextWriter w, ReadOnlySpan<byte> name, ulong value)
+    public static void Line(ref TextWriter w, ReadOnlySpan<byte> name, ulong value, StatStyle style = StatStyle.Line)
     {
-        w.Text(name);
+        if (style == StatStyle.Line)
+        {
+            w.Text(name);
+            w.Byte((byte)' ');
+            w.Decimal(value);
+            w.Byte((byte)'\n');
+            return;
+        }
+
+        w.Text("\n      "u8);
+        w.Left(name, 12);
         w.Byte((byte)' ');
         w.Decimal(value);
-        w.Byte((byte)'\n');
     }
 
     private static void Line(ref TextWriter w, VmStat counters, VmCounter counter) => Line(ref w, VmStat.NameOf(counter), counters[counter]);
 
     /// <summary>A zero for each of the names.</summary>
-    private static void Nothing(ref TextWriter w, ReadOnlySpan<byte> names)
+    private static void Nothing(ref TextWriter w, ReadOnlySpan<byte> names, StatStyle style = StatStyle.Line)
     {
         while (!names.IsEmpty)
         {
             int end = names.IndexOf((byte)' ');
-            Line(ref w, end < 0 ? names : names[..end], 0);
+            Line(ref w, end < 0 ? names : names[..end], 0, style);
             names = end < 0 ? default : names[(end + 1)..];
         }
     }
