@@ -276,7 +276,7 @@ internal abstract partial class AddressSpace
 
         bool wasDirty = frame.TestAndClear(FrameFlags.Dirty);
         if (wasDirty && !IsShmem)
-            _cache.CountDirty(-1);
+            _cache.CountCancelled();
         frame.ClearFlags(FrameFlags.PageCache);              // not SwapBacked: that says on which reclaim list it is
         _cache.CountPages(IsShmem, -1);
         UnchargePage();

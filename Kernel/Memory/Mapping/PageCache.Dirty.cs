@@ -90,6 +90,14 @@ internal sealed partial class PageCache
             thread.Io.DiskBytesWritten += (ulong)change << PageSize.Shift;
     }
 
+    /// <summary>A changed page goes and will not be written. Linux: <c>folio_account_cleaned</c>, <c>task_io_account_cancelled_write</c>.</summary>
+    internal void CountCancelled()
+    {
+        Interlocked.Add(ref _dirtyPages, -1);
+        if (PerCpu.CurrentOrNull is Virtual.TaskMemory thread)
+            thread.Io.DiskBytesCancelled += PageSize.Bytes;
+    }
+
     internal void CountWriteback(long change)
     {
         Interlocked.Add(ref _writebackPages, change);

@@ -18,6 +18,9 @@ internal struct IoCounts
     /// <summary>Bytes of clean pages of a disk's files that the thread made dirty: what will have to be written because of it.</summary>
     public ulong DiskBytesWritten;
 
+    /// <summary>Bytes of changed pages that the thread threw away, by truncating: somebody counted them as to be written.</summary>
+    public ulong DiskBytesCancelled;
+
     /// <summary>Adds the counts of a thread that ends.</summary>
     public void Add(in IoCounts other)
     {
@@ -27,5 +30,6 @@ internal struct IoCounts
         Writes += other.Writes;
         DiskBytesRead += other.DiskBytesRead;
         DiskBytesWritten += other.DiskBytesWritten;
+        DiskBytesCancelled += other.DiskBytesCancelled;
     }
 }

@@ -144,7 +144,7 @@ internal sealed class IoFile(TaskSystem system) : TaskPage(system, "io"u8, 0x100
         Line(ref w, "syscw: "u8, counts.Writes);
         Line(ref w, "read_bytes: "u8, counts.DiskBytesRead);
         Line(ref w, "write_bytes: "u8, counts.DiskBytesWritten);
-        Line(ref w, "cancelled_write_bytes: "u8, 0);        // pages are not remembered with whoever made them dirty
+        Line(ref w, "cancelled_write_bytes: "u8, counts.DiskBytesCancelled);
         return Errno.None;
     }
 

@@ -7,6 +7,48 @@ namespace NanoVm.User.Tools.DiskCases;
 /// <summary>Cases of reading ahead, syncing, names and room; and what all cases share.</summary>
 internal static unsafe partial class Program
 {
+    /// <summary>A number of <c>/proc/self/io</c>.</summary>
+    private static long Counted(ReadOnlySpan<byte> name)
+    {
+        byte* text = stackalloc byte[512];
+        int file = Linux.Open("/proc/self/io"u8, 0);
+        nint length = Linux.Read(file, text, 512);
+        Linux.Close(file);
+        var rest = new ReadOnlySpan<byte>(text, length < 0 ? 0 : (int)length);
+        // A name may be the end of another: it begins its line.
+        int at = rest.IndexOf(name);
+        while (at > 0 && rest[at - 1] != (byte)'\n')
+        {
+            rest = rest.Slice(at + 1);
+            at = rest.IndexOf(name);
+        }
+        if (at < 0)
+            return -1;
+        long value = 0;
+        for (at += name.Length + 2; rest[at] != (byte)'\n'; at++)
+            value = value * 10 + rest[at] - '0';
+        return value;
+    }
+
+    private static void CancelledWrites()
+    {
+        int file = Linux.Open("cancelled"u8, ReadWrite | Create | Truncating, 0x180);
+        long written = Counted("write_bytes"u8), cancelled = Counted("cancelled_write_bytes"u8);
+        byte* bytes = stackalloc byte[Page];
+        new Span<byte>(bytes, Page).Fill(7);
+        for (int page = 0; page < 5; page++)
+            Equal(Page, Linux.PositionedWrite(file, bytes, Page, page * Page));
+        Equal(written + 5 * Page, Counted("write_bytes"u8));
+        Equal(cancelled, Counted("cancelled_write_bytes"u8));
+        Equal(0, Linux.Truncate(file, 2 * Page));
+        Equal(cancelled + 3 * Page, Counted("cancelled_write_bytes"u8));
+        Equal(0, Syscall.Call(74, file));                   // what has been written cannot be cancelled
+        Equal(0, Linux.Truncate(file, 0));
+        Equal(cancelled + 3 * Page, Counted("cancelled_write_bytes"u8));
+        Linux.Close(file);
+        Linux.Unlink("cancelled"u8);
+    }
+
     private static void DataAndHoles()
     {
         byte* memory = Memory(Page, 1);

@@ -59,6 +59,7 @@ internal static unsafe partial class Program
         new("A mapping that was synced hears of the next store", &StoreAfterSync),
         new("Bytes behind the end in a mapping never become the file's", &BehindTheEnd),
         new("Data and holes are where they are", &DataAndHoles),
+        new("Changes that are truncated away count as cancelled writes", &CancelledWrites),
         new("Sequential reading takes few requests, random reading no more than it asks for", &ReadAheadCounts),
         new("Advice brings pages into memory and out of it", &Advice),
         new("The calls that sync refuse what they must and do the rest", &SyncCalls),
