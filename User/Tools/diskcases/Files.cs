@@ -36,15 +36,16 @@ internal static unsafe partial class Program
         long written = Counted("write_bytes"u8), cancelled = Counted("cancelled_write_bytes"u8);
         byte* bytes = stackalloc byte[Page];
         new Span<byte>(bytes, Page).Fill(7);
-        for (int page = 0; page < 5; page++)
+        // Three pages: of blocks that the inode names itself, so that no other block is changed or given back.
+        for (int page = 0; page < 3; page++)
             Equal(Page, Linux.PositionedWrite(file, bytes, Page, page * Page));
-        Equal(written + 5 * Page, Counted("write_bytes"u8));
+        Equal(written + 3 * Page, Counted("write_bytes"u8));
         Equal(cancelled, Counted("cancelled_write_bytes"u8));
-        Equal(0, Linux.Truncate(file, 2 * Page));
-        Equal(cancelled + 3 * Page, Counted("cancelled_write_bytes"u8));
+        Equal(0, Linux.Truncate(file, Page));
+        Equal(cancelled + 2 * Page, Counted("cancelled_write_bytes"u8));
         Equal(0, Syscall.Call(74, file));                   // what has been written cannot be cancelled
         Equal(0, Linux.Truncate(file, 0));
-        Equal(cancelled + 3 * Page, Counted("cancelled_write_bytes"u8));
+        Equal(cancelled + 2 * Page, Counted("cancelled_write_bytes"u8));
         Linux.Close(file);
         Linux.Unlink("cancelled"u8);
     }
