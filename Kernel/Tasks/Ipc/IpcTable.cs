@@ -25,6 +25,9 @@ internal sealed class IpcTable<T>(KernelArrays arrays)
 
     public int Count { get; private set; }
 
+    /// <summary>Slots that may hold an object.</summary>
+    public int SlotCount => _slots.Length;
+
     public T? At(int slot) => (uint)slot < (uint)_slots.Length ? _slots[slot] : null;
 
     /// <summary>The object of an identifier, or null.</summary>
