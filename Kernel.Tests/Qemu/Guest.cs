@@ -25,7 +25,10 @@ public static class Guest
         Script("run-qemu.sh", ["--direct", "--timeout", seconds.ToString(), .. options, "--run", command]);
 
     /// <summary>Runs a script of the repository with empty standard input.</summary>
-    public static Run Script(string script, params string[] arguments)
+    public static Run Script(string script, params string[] arguments) => Script(Patience, script, arguments);
+
+    /// <summary>The same for one that has much to do.</summary>
+    public static Run Script(TimeSpan patience, string script, params string[] arguments)
     {
         ProcessStartInfo start = StartInfo(Path.Combine(Repository.Root, script), arguments);
         start.RedirectStandardInput = start.RedirectStandardOutput = start.RedirectStandardError = true;
@@ -34,7 +37,7 @@ public static class Guest
         var errors = process.StandardError.ReadToEndAsync();
         var output = new MemoryStream();
         var copied = process.StandardOutput.BaseStream.CopyToAsync(output);
-        if (!process.WaitForExit(Patience))
+        if (!process.WaitForExit(patience))
         {
             process.Kill(entireProcessTree: true);
             process.WaitForExit();

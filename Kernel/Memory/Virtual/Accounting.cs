@@ -74,6 +74,15 @@ internal sealed partial class MemorySystem
     /// <summary>The same for memory that belongs to a file and not to one address space. Linux: <c>shmem_acct_block</c>.</summary>
     internal Errno CommitShared(ulong pages) => Commit((PerCpu.Current as TaskMemory)?.Mm?.TotalVm ?? 0, pages, 0);
 
+    /// <summary>Whether <see cref="CommitShared"/> would promise them now.</summary>
+    internal bool MayCommitShared(ulong pages)
+    {
+        if (CommitShared(pages) != Errno.None)
+            return false;
+        Uncommit(pages);
+        return true;
+    }
+
     private Errno Commit(ulong totalVm, ulong pages, ulong released)
     {
         ulong wanted = CommittedPages + pages;

@@ -178,21 +178,33 @@ internal sealed partial class MmStruct
             return Errno.ENOMEM;
 
         // Reserve: the promise of memory, the rest of what is cut, the area itself, the file's consent.
+        Errno error = Errno.None;
         bool accounted = flags.IsPrivateWritable();
         if (accounted)
         {
-            if (System.Commit(this, pages, replacedAccounted) is not Errno.None and var refused)
-                return refused;
+            error = System.Commit(this, pages, replacedAccounted);
+            accounted = error == Errno.None;
             flags |= VmFlags.Account;
         }
+        else if (file is null && (flags & (VmFlags.Shared | VmFlags.NoReserve)) == VmFlags.Shared && !System.MayCommitShared(pages))
+        {
+            error = Errno.ENOMEM;
+        }
 
+        bool refused = error != Errno.None;
         VmArea? upperRest = null;
-        Errno error = Errno.None;
         if (replaced is not null && ReserveCuts(replaced, range, out upperRest) != Errno.None)
+        {
             error = Errno.ENOMEM;               // also where it is the edge of a huge page that cannot be cut
+            refused = false;
+        }
+
         VmArea? area = null;
         if (error == Errno.None && (file is not null || (flags & VmFlags.Shared) != 0 || replaced is not null))
+        {
             error = PrepareArea(file, range, ref flags, pageOffset, out area);
+            refused = error is not (Errno.None or Errno.ENOMEM or Errno.EINTR);
+        }
 
         if (error == Errno.None && replaced is null && area is null)
         {
@@ -216,8 +228,9 @@ internal sealed partial class MmStruct
 
         if (error != Errno.None)
         {
-            // Where a file refuses (a sealed memfd), what was there has gone all the same, as on Linux, which asks the file last.
-            if (replaced is not null && error is not (Errno.ENOMEM or Errno.EINTR) && PrepareUnmapEvents(replaced, range) == Errno.None)
+            // Where memory is not promised or a file refuses (a sealed memfd), what was there has gone all the same, as on Linux, which asks
+            // them last. Where something could not be allocated nothing has changed.
+            if (refused && replaced is not null && PrepareUnmapEvents(replaced, range) == Errno.None)
                 RemoveRange(replaced, range, upperRest);
             else if (upperRest is not null)
                 FreeArea(upperRest, opened: false);
