@@ -23,7 +23,7 @@ usage() {
 usage: tools/vmfuzz.sh [OPTION]...
 Plays the known cases and then streams of fresh seeds on Linux 6.1 and on NanoVM, and shows where they differ, as short as can be.
 
-  --seed N              the first seed (default: from the time; it is printed)
+  --seed N              the first seed (default: from the time; it is printed); "commit": made from git's HEAD, the same for one commit always
   --seeds COUNT         how many (default 200); 0: only the cases
   --ops M               operations of each (default 500)
   --steady              leave out which pages are present: calls, areas and what all memory holds are compared
@@ -50,14 +50,26 @@ say() { printf '%4ds  %s\n' "$SECONDS" "$*" >&2; }
 # shellcheck disable=SC2034
 seed='' seeds=200 operations=500 oracle=linux shrink=1 keep='' limit=300 memory=512M swap='' work='' plain='' steady=''
 
+# commit_seed: a number made of the commit's; nothing where there is no git, and then the time decides.
+commit_seed() {
+  local commit
+  commit=$(git -C "$root" rev-parse HEAD 2> /dev/null) || return 0
+  printf '%d' "$((16#${commit:0:7}))"
+}
+
 parse() {
   while [ $# -gt 0 ]; do
     case $1 in
-      --seed | --seeds | --ops | --shrink | --timeout)
+      --seeds | --ops | --shrink | --timeout)
         [ $# -ge 2 ] && [[ $2 =~ ^[0-9]{1,9}$ ]] || refuse "$1 needs a number"
         ;;&
       --on) [ "${2:-}" = host ] || [ "${2:-}" = linux ] || refuse '--on needs "host" or "linux"'; oracle=$2; shift ;;
-      --seed) seed=$2; shift ;;
+      --seed)
+        [[ ${2:-} =~ ^([0-9]{1,9}|commit)$ ]] || refuse '--seed needs a number or "commit"'
+        seed=$2
+        [ "$seed" != commit ] || seed=$(commit_seed)
+        shift
+        ;;
       --seeds) seeds=$2; shift ;;
       --ops) operations=$2; shift ;;
       --shrink) shrink=$2; shift ;;
@@ -189,7 +201,7 @@ main() {
   local name result=$SAME
   if [ -z "$plain" ]; then
     # The cases are of Linux 6.1, with all that it has.
-    both --sum --replay vmfuzz.streams
+    both --dirty --sum --replay vmfuzz.streams
     differing > "$work/bad"
     say "$(grep -c ^stream "$cases" || true) cases, different: $(wc -l < "$work/bad")"
     while read -r name; do

@@ -3,7 +3,7 @@ using Xunit.Abstractions;
 
 namespace NanoVm.Tests.Qemu;
 
-/// <summary>Streams of memory calls, new ones in each run, on Linux 6.1 in QEMU and on NanoVM: calls, areas and contents must be the same.</summary>
+/// <summary>Streams of memory calls, new ones for each commit, on Linux 6.1 in QEMU and on NanoVM: calls, areas and contents must be the same.</summary>
 /// <remarks>
 /// The seeds are in the test's output and in the message of a failure, with the command that plays them again. <c>NANOVM_FUZZ_SEEDS</c> says how many
 /// (200); a longer run is <c>tools/vmfuzz.sh --seeds 5000 --timeout 3600</c>. Each stream on which the two once differed is a case in
@@ -18,7 +18,7 @@ public sealed class FuzzTests(ITestOutputHelper output)
     {
         string seeds = Environment.GetEnvironmentVariable("NANOVM_FUZZ_SEEDS") ?? "200";
         // A minute on a quiet machine; on a busy one slowness is no difference.
-        Run run = Guest.Script(TimeSpan.FromMinutes(14), "tools/vmfuzz.sh", "--steady", "--seeds", seeds, "--ops", "500", "--shrink", "0", "--timeout", "400");
+        Run run = Guest.Script(TimeSpan.FromMinutes(14), "tools/vmfuzz.sh", "--steady", "--seed", "commit", "--seeds", seeds, "--ops", "500", "--shrink", "0", "--timeout", "400");
         output.WriteLine(run.Errors);
         if (run.Status == NoLinux)
             return;

@@ -11,6 +11,7 @@ internal static unsafe class Look
 
     private static byte* s_text;
     private static ulong* s_entries;
+    private static int s_clean;
 
     public static void Prepare()
     {
@@ -24,7 +25,7 @@ internal static unsafe class Look
         // What is present changes when memory is short; what all pages hold does not.
         bool steady = stage->Steady != 0;
         bool smaps = what != 1 && !steady;
-        Areas(ref text, smaps ? Read("/proc/self/smaps"u8) : Read("/proc/self/maps"u8), stage->Plain != 0);
+        Areas(ref text, smaps ? Read("/proc/self/smaps"u8) : Read("/proc/self/maps"u8), stage->Plain != 0, stage->Dirty != 0);
         if (!steady)
         {
             text.Put("\n   pages "u8);
@@ -37,7 +38,7 @@ internal static unsafe class Look
     }
 
     /// <summary>The lines of maps or smaps that lie in the arena or the heap.</summary>
-    private static void Areas(ref Writer text, ReadOnlySpan<byte> lines, bool plain)
+    private static void Areas(ref Writer text, ReadOnlySpan<byte> lines, bool plain, bool dirty)
     {
         bool shown = false;
         while (lines.Length > 0)
@@ -48,7 +49,7 @@ internal static unsafe class Look
             if (line[0] is (>= (byte)'0' and <= (byte)'9') or (>= (byte)'a' and <= (byte)'f'))
                 shown = Area(ref text, line);
             else if (shown)
-                Field(ref text, line, plain);
+                Field(ref text, line, plain, dirty);
         }
     }
 
@@ -83,7 +84,7 @@ internal static unsafe class Look
     }
 
     /// <summary>The fields of smaps that are the same on every machine.</summary>
-    private static void Field(ref Writer text, ReadOnlySpan<byte> line, bool plain)
+    private static void Field(ref Writer text, ReadOnlySpan<byte> line, bool plain, bool dirty)
     {
         if (line.StartsWith("VmFlags:"u8))
         {
@@ -100,20 +101,31 @@ internal static unsafe class Look
             }
             return;
         }
-        if (line.StartsWith("Rss:"u8) || line.StartsWith("Anonymous:"u8) || line.StartsWith("Locked:"u8) || line.StartsWith("Shared_"u8) || line.StartsWith("Private_C"u8)
-            || line.StartsWith("Private_D"u8) || line.StartsWith("ProtectionKey:"u8))
+        bool shared = line.StartsWith("Shared_"u8);
+        if (!shared && !line.StartsWith("Private_C"u8) && !line.StartsWith("Private_D"u8) && !line.StartsWith("Rss:"u8) && !line.StartsWith("Anonymous:"u8)
+            && !line.StartsWith("Locked:"u8) && !line.StartsWith("ProtectionKey:"u8))
+            return;
+        int colon = line.IndexOf((byte)':');
+        ReadOnlySpan<byte> rest = line.Slice(colon + 1);
+        Operation.Number(ref rest, out int value);
+        byte kind = shared ? line[7] : line[0] == (byte)'P' ? line[8] : (byte)0;
+        if (kind is (byte)'C' or (byte)'D' && !dirty)
         {
-            int colon = line.IndexOf((byte)':');
-            ReadOnlySpan<byte> rest = line.Slice(colon + 1);
-            ReadOnlySpan<byte> value = Operation.Word(ref rest);
-            if (value.Length == 1 && value[0] == '0')
+            // What the kernel itself has noted of a page makes it dirty too: the sum is the same everywhere.
+            if (kind == (byte)'C')
+            {
+                s_clean = value;
                 return;
-            text.Put(' ');
-            text.Put(line.Slice(0, 1));
-            if (colon > 8)
-                text.Put(line.Slice(colon - 5, 1));
-            text.Put(value);
+            }
+            value += s_clean;
         }
+        if (value == 0)
+            return;
+        text.Put(' ');
+        text.Put(line.Slice(0, 1));
+        if (kind != 0 && (dirty || kind is not ((byte)'C' or (byte)'D')))
+            text.Put((char)kind);
+        text.Number(value);
     }
 
     /// <summary>A letter for each page: absent, zero page or file, anonymous shared and alone.</summary>

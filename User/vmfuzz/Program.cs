@@ -15,6 +15,7 @@ namespace NanoVm.User.Fuzz;
 ///     --list                                      prints the operations instead of doing them
 ///     --plain                                     leaves out what differs between machines or between Linux 6.1 and later ones
 ///     --steady                                    leaves out what memory pressure changes: which pages are present
+///     --dirty                                     tells dirty pages from clean ones, as far as smaps does
 ///     --folder PATH                               where the stream's file lies, a tmpfs (default /tmp)
 /// </code>
 /// A stream file: <c>stream NAME</c>, then a line for each operation (see <see cref="Operation"/>); what follows on it is a comment.
@@ -25,7 +26,7 @@ internal static unsafe class Program
     private const ulong NoRandomization = 0x0040000;
 
     private static Stage* s_stage;
-    private static bool s_plain, s_steady, s_list, s_sum;
+    private static bool s_plain, s_steady, s_dirty, s_list, s_sum;
     private static byte* s_folder;
 
     public static int Main()
@@ -42,6 +43,8 @@ internal static unsafe class Program
                 s_plain = true;
             else if (option.SequenceEqual("--steady"u8))
                 s_steady = true;
+            else if (option.SequenceEqual("--dirty"u8))
+                s_dirty = true;
             else if (option.SequenceEqual("--list"u8))
                 s_list = true;
             else if (option.SequenceEqual("--sum"u8))
@@ -64,6 +67,7 @@ internal static unsafe class Program
         s_stage = Stage.Create();
         s_stage->Plain = s_plain ? 1 : 0;
         s_stage->Steady = s_steady ? 1 : 0;
+        s_stage->Dirty = s_dirty ? 1 : 0;
         if (replay.Length > 0)
             return Replay(replay);
         for (ulong end = seed + seeds; seed < end; seed++)
@@ -80,7 +84,7 @@ internal static unsafe class Program
 
     private static int Refuse()
     {
-        Output.Error.Write("usage: vmfuzz [--seed N] [--seeds COUNT] [--ops M] [--replay FILE] [--sum] [--list] [--plain] [--steady] [--folder PATH]\n"u8);
+        Output.Error.Write("usage: vmfuzz [--seed N] [--seeds COUNT] [--ops M] [--replay FILE] [--sum] [--list] [--plain] [--steady] [--dirty] [--folder PATH]\n"u8);
         Output.Error.Flush();
         return 2;
     }

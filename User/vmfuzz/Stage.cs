@@ -27,7 +27,7 @@ internal unsafe struct Stage
     /// <summary>The actor that is exiting, for the director; 0 when the stream has ended.</summary>
     public int Leaving;
     /// <summary>Not 0: see the program's options.</summary>
-    public int Plain, Steady;
+    public int Plain, Steady, Dirty;
     public Writer Text;
     public Operation First;
 

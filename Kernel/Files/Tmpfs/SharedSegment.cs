@@ -66,6 +66,9 @@ internal sealed class SegmentMapOperations(PageCache cache) : FileMapOperations(
 {
     public override bool NeedsClose => true;
 
+    /// <summary>A touch brings in its own page alone: Linux 6.1's segments have no <c>map_pages</c>.</summary>
+    public override bool HasMapPages => false;
+
     public override void Open(VmArea area) => SegmentOf(area)?.Attached();
 
     public override void Close(VmArea area) => SegmentOf(area)?.Detached();

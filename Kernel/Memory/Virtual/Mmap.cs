@@ -140,8 +140,6 @@ internal sealed partial class MmStruct
                     return Errno.EOPNOTSUPP;
                 if ((protection & Protection.Write) != 0 && !writable)
                     return Errno.EACCES;
-                if ((protection & Protection.Write) != 0 && file.IsSealedAgainstWriting)
-                    return Errno.EPERM;
                 if (file.IsAppendOnly && writable)
                     return Errno.EACCES;
                 areaFlags |= VmFlags.Shared | VmFlags.MayShare;
@@ -165,7 +163,9 @@ internal sealed partial class MmStruct
 
         if (!file.CanMap)
             return Errno.ENODEV;
-        return (areaFlags & VmFlags.GrowsDown) != 0 ? Errno.EINVAL : Errno.None;
+        if ((areaFlags & VmFlags.GrowsDown) != 0)
+            return Errno.EINVAL;
+        return type != MapFlags.Private && (protection & Protection.Write) != 0 && file.IsSealedAgainstWriting ? Errno.EPERM : Errno.None;
     }
 
     /// <summary>Makes the area at <paramref name="range"/>, in place of what is there. Linux: <c>mmap_region</c>.</summary>
