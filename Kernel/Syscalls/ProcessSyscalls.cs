@@ -218,6 +218,30 @@ internal static unsafe class ProcessSyscalls
     /// <summary>man 2 waitid, with Linux's fifth argument.</summary>
     private static SysResult WaitId(ref SyscallArguments a)
     {
+        WaitRequest request = default;
+        Result<int> result = Find(ref a, ref request);
+        bool any = result.IsOk && result.Value != 0;
+        if (any && !a.Address4.IsZero)
+        {
+            Errno error = RusageFormat.Write(a.Address4, request.Usage);
+            if (error != Errno.None)
+                return error;
+        }
+
+        if (!a.Address2.IsZero)
+        {
+            Errno error = WriteInfo(a.Address2, any ? request : default);
+            if (error != Errno.None)
+                return error;
+        }
+
+        return result.IsOk ? 0 : result;
+    }
+
+    /// <summary>Linux: <c>kernel_waitid</c>.</summary>
+    /// <returns>The child's number, 0 when there is none yet and nobody wants to wait, or why none can come.</returns>
+    private static Result<int> Find(ref SyscallArguments a, ref WaitRequest request)
+    {
         const WaitFlags Known = WaitFlags.NoHang | WaitFlags.NoWait | WaitFlags.Exited | WaitFlags.Stopped | WaitFlags.Continued
             | WaitFlags.NoThread | WaitFlags.Clone | WaitFlags.All;
         const int All = 0, ByPid = 1, ByGroup = 2, ByPidFd = 3;
@@ -226,7 +250,6 @@ internal static unsafe class ProcessSyscalls
             return Errno.EINVAL;
         Task task = a.Task;
         int id = a.Int1;
-        WaitRequest request = default;
         request.Flags = flags;
         switch (a.Int0)
         {
@@ -265,24 +288,12 @@ internal static unsafe class ProcessSyscalls
         bool byNonBlockingFd = (request.Flags & WaitFlags.NoHang) != 0 && (flags & WaitFlags.NoHang) == 0;
         Result<int> result = Wait.Do(task, ref request);
         request.Entry?.Put();
-        if (result.IsOk && result.Value == 0 && byNonBlockingFd)
-            result = Errno.EAGAIN;
-        if (result.IsOk && result.Value != 0 && !a.Address4.IsZero)
-        {
-            Errno error = RusageFormat.Write(a.Address4, request.Usage);
-            if (error != Errno.None)
-                return error;
-        }
-        if (!result.IsOk)
-            return result;
-        return WriteInfo(a.Address2, request);
+        return result.IsOk && result.Value == 0 && byNonBlockingFd ? Errno.EAGAIN : result;
     }
 
-    /// <summary>Linux writes the seven words that matter and leaves the rest; all zero when nothing was found.</summary>
-    private static SysResult WriteInfo(VirtAddr info, in WaitRequest found)
+    /// <summary>Linux writes the six words that matter and leaves the rest; all zero when nothing was found, after an error too.</summary>
+    private static Errno WriteInfo(VirtAddr info, in WaitRequest found)
     {
-        if (info.IsZero)
-            return 0;
         bool any = found.Pid != 0;
         Errno error = UserCopy.Put(info, any ? SignalNumber.Child : 0);
         if (error == Errno.None)

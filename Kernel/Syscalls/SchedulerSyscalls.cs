@@ -329,7 +329,6 @@ internal static unsafe class SchedulerSyscalls
             words[2] = target.ResetOnFork ? 1u : 0;
             words[4] = target.RealTimePriority > 0 ? 0 : (uint)target.Nice;
             words[5] = (uint)target.RealTimePriority;
-            words[13] = 1024;
         }
         return UserCopy.CopyToUser(a.Address1, new ReadOnlySpan<byte>(words, (int)shown));
     }

@@ -119,6 +119,59 @@ internal static unsafe class CopyOnWrite
         Munmap(region, Bytes);
     }
 
+    /// <summary>A thread ends with a lock: the kernel marks the word as its dead owner's, in this process alone.</summary>
+    public static void DeadOwnersLock()
+    {
+        const uint died = 0x4000_0000;
+        s_place = Pages.New(1);
+        s_child = 0;
+        nint stack = Mmap(0, 16 * Page, Protection.ReadWrite, Map.PrivateAnonymous);
+        nint* top = (nint*)(stack + 16 * Page - 64);
+        top[0] = (nint)(delegate*<void>)&TakeAndEnd;
+        uint* running = (uint*)(stack + 64);
+        *running = 1;
+        int* ends = stackalloc int[2];
+        Linux.Pipe(ends);
+        (s_readEnd, s_writeEnd) = (ends[0], ends[1]);
+        const int flags = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000 | 0x20_0000;
+        Syscall.Call(56, flags, (nint)top, 0, (nint)running);
+        while (System.Threading.Volatile.Read(ref *running) != 0)
+            Linux.Yield();
+
+        Equal(died, *(uint*)(s_place + 64), "the lock");
+        Close(s_writeEnd);
+        Equal(0, Child.Status(s_child), "the child's page");
+        Close(s_readEnd);
+        Munmap(s_place, Page);
+        Munmap(stack, 16 * Page);
+    }
+
+    private static int s_child, s_readEnd, s_writeEnd;
+
+    /// <summary>The lock is held, a child shares its page, and the thread ends.</summary>
+    private static void TakeAndEnd()
+    {
+        nint* head = (nint*)s_place;                        // first lock, from a lock's link to its word, pending
+        uint* word = (uint*)(s_place + 64);
+        head[0] = s_place + 32;
+        head[1] = 32;
+        head[2] = 0;
+        *(nint*)(s_place + 32) = s_place;
+        uint held = (uint)Syscall.Call(186);
+        *word = held;
+        Syscall.Call(273, (nint)head, 24);
+        int child = Linux.Fork();
+        if (child == 0)
+        {
+            Close(s_writeEnd);
+            byte end;
+            Read(s_readEnd, &end, 1);                       // until the thread has ended
+            Exit(*word == held ? 0 : 1);
+        }
+        s_child = child;
+        Syscall.Call(60, 0);
+    }
+
     /// <summary>Madvise(DONTNEED) races with a forced write to a private read-only mapping ("Dirty COW"): the file stays.</summary>
     public static void DontNeedRace()
     {

@@ -190,6 +190,64 @@ internal static unsafe class Fresh
         Check(IsZero((nint)room + 40, 24) && IsZero((nint)room + 80, 8));
     }
 
+    /// <summary>waitid writes six words whatever comes of it, zeros when there is no child, and leaves the rest of the structure alone.</summary>
+    public static void WaitInformation()
+    {
+        const int noChild = -10, exited = 4, any = 0;
+        byte* room = stackalloc byte[1024];
+        foreach ((int kind, int options, nint expected) in ((int, int, nint)[])[(any, exited, noChild), (any, 0, Errno.Invalid), (9, exited, Errno.Invalid)])
+        {
+            Filled(room);
+            Equal(expected, Syscall.Call(247, kind, 0, (nint)room, options, 0));
+            Check(*(ulong*)room == 0 && *(uint*)(room + 8) == 0 && *(ulong*)(room + 16) == 0 && *(uint*)(room + 24) == 0, "the six words");
+            Check(*(uint*)(room + 12) == 0xa5a5_a5a5 && *(uint*)(room + 28) == 0xa5a5_a5a5 && *(ulong*)(room + 120) == 0xa5a5_a5a5_a5a5_a5a5, "the others");
+            Equal(Errno.BadAddress, Syscall.Call(247, kind, 0, 8, options, 0));
+        }
+    }
+
+    /// <summary>A signal that is asked for comes in a structure of 128 bytes: 16 or 24 of them are said, all others are zero.</summary>
+    public static void SignalsAskedFor()
+    {
+        const int block = 0, unblock = 1;
+        byte* room = stackalloc byte[1024];
+        ulong set = 1UL << (Signal.User2 - 1);
+        nint* now = stackalloc nint[2] { 0, 0 };
+        Syscall.Call(14, block, (nint)(&set), 0, 8);
+        int file = (int)Syscall.Call(289, -1, (nint)(&set), 8, 0x800);
+        Kill(GetPid(), Signal.User2);
+        Filled(room);
+        Equal(Signal.User2, Syscall.Call(128, (nint)(&set), (nint)room, (nint)now, 8));
+        Check(*(uint*)(room + 12) == 0 && IsZero((nint)room + 24, 104), "rt_sigtimedwait");
+        Kill(GetPid(), Signal.User2);
+        Filled(room);
+        Equal(128, Syscall.Call(0, file, (nint)room, 128));
+        Check(IsZero((nint)room + 24, 104), "a signalfd");
+        Syscall.Call(14, unblock, (nint)(&set), 0, 8);
+        Close(file);
+    }
+
+    /// <summary>The structures of System V objects are written whole.</summary>
+    public static void StructuresOfSegments()
+    {
+        const int stat = 2;
+        byte* room = stackalloc byte[1024];
+        nint id = Syscall.Call(29, 0, Page, 0x180);
+        Filled(room);
+        Equal(0, Syscall.Call(31, id, stat, (nint)room));
+        Check(IsZero((nint)room + 32, 16) && IsZero((nint)room + 96, 16), "shmctl");
+        Syscall.Call(31, id, 0, 0);
+        id = Syscall.Call(68, 0, 0x180);
+        Filled(room);
+        Equal(0, Syscall.Call(71, id, stat, (nint)room));
+        Check(IsZero((nint)room + 32, 16) && IsZero((nint)room + 104, 16), "msgctl");
+        Syscall.Call(71, id, 0, 0);
+        id = Syscall.Call(64, 0, 3, 0x180);
+        Filled(room);
+        Equal(0, Syscall.Call(66, id, 0, stat, (nint)room));
+        Check(IsZero((nint)room + 32, 16) && IsZero((nint)room + 88, 16), "semctl");
+        Syscall.Call(66, id, 0, 0, 0);
+    }
+
     /// <summary>A signal's frame: what is not said of the signal is zero.</summary>
     public static void SignalInformation()
     {

@@ -11,7 +11,9 @@ internal static unsafe class Writers
     public const byte Filling = (byte)'P';
 
     /// <summary>How many ways there are; those from <see cref="FirstForced"/> on may write where the program may not.</summary>
-    public const int Count = 43, FirstForced = 40;
+    public const int FirstForced = First + MoreWriters.Count, Count = FirstForced + 3;
+
+    private const int First = 40;
 
     private const int ControlMessage = 7;
 
@@ -123,9 +125,11 @@ internal static unsafe class Writers
             case 39:
                 fixed (byte* p = "/proc/self/exe"u8)
                     return Syscall.Call(89, (nint)p, to, 100);
-            case 40:
+            case < FirstForced:
+                return MoreWriters.Write(way - First, to);
+            case FirstForced:
                 return Syscall.Call(18, Open("/proc/self/mem"u8, 2), s, 100, to);
-            case 41:
+            case FirstForced + 1:
                 return ByThread(to);
             default:
                 return SignalFrame(to);
