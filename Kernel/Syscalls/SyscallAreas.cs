@@ -21,6 +21,7 @@ internal static class SyscallAreas
         EventSyscalls.Register(ref builder);
         SignalFileSyscalls.Register(ref builder);
         SocketSyscalls.Register(ref builder);
+        SocketOptionSyscalls.Register(ref builder);
         SocketTransferSyscalls.Register(ref builder);
         MemorySyscalls.Register(ref builder);
         ProcessVmSyscalls.Register(ref builder);
