@@ -15,7 +15,7 @@ public static unsafe class Kernel
     {
         Processor.InitializeEarly();
         ref readonly KernelImage image = ref KernelImage.Current;
-        RuntimeStartup.InitializeStatics((void*)image.ModulesStart, (void*)image.ModulesEnd);
+        RuntimeStartup.InitializeStatics((void*)image.ModulesStart.Value, (void*)image.ModulesEnd.Value);
         BootInfo info = BootInfo.Read(*handover);
         if (info.Protocol == BootProtocol.Unknown)
             Panic.Now("what the loader left cannot be read: NanoVM is started by GRUB (multiboot2) or by QEMU's -kernel, which breaks at command lines of 4096 bytes"u8);

@@ -132,14 +132,14 @@ internal sealed unsafe class Machine
         Tasks.Vfs = Vfs;
         foreach (BootRange module in info.Modules)
         {
-            var bytes = new ReadOnlySpan<byte>(DirectMap.Pointer(new PhysAddr(module.Start)), (int)(module.End - module.Start));
+            var bytes = new ReadOnlySpan<byte>(DirectMap.Pointer(module.Start), (int)module.Length);
             Errno error = InitramfsUnpacker.Unpack(Vfs, bytes, out int count);
             if (error is Errno.ENOMEM or Errno.ENOSPC)
                 Panic.Now("not enough memory to unpack the initramfs: give the machine 64 MiB or more"u8);
             if (error != Errno.None)
                 Log.Warn($"the initramfs is damaged: error {error}");
             Log.Info($"initramfs: {count} files from {bytes.Length >> 10} KiB");
-            Physical.Frames.FreeReserved(new PhysAddr(module.Start), new PhysAddr(module.End));
+            Physical.Frames.FreeReserved(module.Start, module.End);
         }
 
         Io = new IoSystem(Physical, Vfs, new TaskJobControl(Tasks));

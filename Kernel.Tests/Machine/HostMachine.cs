@@ -58,9 +58,9 @@ internal sealed unsafe partial class HostMachine : IDisposable
         _descriptors = (PageFrame*)NativeMemory.AllocZeroed((nuint)(RamEnd >> PageSize.Shift), (nuint)sizeof(PageFrame));
 
         var boot = new BootMemory();
-        boot.Reserve(0, PageSize.Bytes);
+        boot.Reserve(new(0, PageSize.Bytes));
         foreach ((ulong start, ulong end) in ranges)
-            boot.AddRam(start, end);
+            boot.AddRam(new(start, end));
         boot.DirectMapComplete();
         Root = boot.Allocate(PageSize.Bytes).Pfn;
 #if NANOVM_DEBUG

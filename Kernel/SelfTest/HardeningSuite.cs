@@ -138,7 +138,7 @@ internal sealed unsafe class HardeningSuite(MemorySystem memory, CpuFeatures fea
     {
         ReadOnlyButSeen((ulong)Attempts.Text(), "WP: text"u8);
         ReadOnlyButSeen((ulong)Attempts.Constant(), "WP: constants"u8);
-        ReadOnlyButSeen(KernelImage.Current.ExceptionTableStart, "WP: the exception table"u8);
+        ReadOnlyButSeen(KernelImage.Current.ExceptionTableStart.Value, "WP: the exception table"u8);
         ReadOnlyButSeen((ulong)Attempts.Text() - KernelLayout.Image + KernelLayout.DirectMap, "WP: text, by the direct map"u8);
         ReadOnlyButSeen((ulong)Attempts.Constant() - KernelLayout.Image + KernelLayout.DirectMap, "WP: constants, by the direct map"u8);
 

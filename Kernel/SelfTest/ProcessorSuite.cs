@@ -65,7 +65,7 @@ internal sealed unsafe class ProcessorSuite : TestSuite
     private static void Rights(TestContext test)
     {
         ref readonly KernelImage image = ref KernelImage.Current;
-        for (ulong at = KernelLayout.Image; at < image.DataEnd + PageSize.LargeBytes; at += PageSize.Bytes)
+        for (ulong at = KernelLayout.Image; at < image.DataEnd.Value + PageSize.LargeBytes; at += PageSize.Bytes)
         {
             ulong entry = Walk(at);
             if (entry != 0)
@@ -73,7 +73,7 @@ internal sealed unsafe class ProcessorSuite : TestSuite
         }
 
         // The same bytes through the direct map.
-        for (ulong at = image.TextStart; at < image.RodataEnd; at += PageSize.Bytes)
+        for (ulong at = image.TextStart.Value; at < image.RodataEnd.Value; at += PageSize.Bytes)
         {
             ulong alias = at - KernelImage.Base + KernelLayout.DirectMap;
             test.Check((Walk(alias) & (ulong)PteFlags.Writable) == 0, "the image cannot be written through the direct map"u8);
@@ -88,11 +88,11 @@ internal sealed unsafe class ProcessorSuite : TestSuite
         bool executable = (flags & PteFlags.NoExecute) == 0;
         test.Check(!(writable && executable), "no page is written and executed"u8);
         test.Check((flags & PteFlags.User) == 0, "no page of the kernel is the user's"u8);
-        if (address >= image.TextStart && address < image.TextEnd)
+        if (address >= image.TextStart.Value && address < image.TextEnd.Value)
             test.Check(executable, "text is executed"u8);
         else
             test.Check(!executable, "only text is executed"u8);
-        if (address >= image.DataStart && address < image.DataEnd)
+        if (address >= image.DataStart.Value && address < image.DataEnd.Value)
             test.Check(writable, "data is written"u8);
         else
             test.Check(!writable, "only data is written"u8);
@@ -149,7 +149,7 @@ internal sealed unsafe class ProcessorSuite : TestSuite
         test.Check(Cpu.ProbeRead(0x8000_0000_0000_0000, &value) != 0, "a non-canonical address"u8);
         test.Check(Cpu.ProbeRead(0, &value) != 0, "null"u8);
         test.Check(Cpu.ProbeRead(ulong.MaxValue - 6, &value) != 0, "an address that wraps"u8);
-        test.Check(Cpu.ProbeRead(KernelImage.Current.TextStart, &value) == 0, "the kernel's own text can be read"u8);
+        test.Check(Cpu.ProbeRead(KernelImage.Current.TextStart.Value, &value) == 0, "the kernel's own text can be read"u8);
     }
 
     private void Order(TestContext test)

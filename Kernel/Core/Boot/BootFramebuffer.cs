@@ -6,7 +6,7 @@ namespace NanoVm.Core.Boot;
 /// <param name="width">Pixels in a line.</param>
 /// <param name="height">Lines.</param>
 /// <param name="bitsPerPixel">Bits of a pixel.</param>
-public readonly struct BootFramebuffer(ulong address, uint pitch, uint width, uint height, uint bitsPerPixel)
+internal readonly struct BootFramebuffer(ulong address, uint pitch, uint width, uint height, uint bitsPerPixel)
 {
     /// <summary>Physical address of the upper left pixel.</summary>
     public readonly ulong Address = address;

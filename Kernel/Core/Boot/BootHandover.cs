@@ -4,7 +4,7 @@ namespace NanoVm.Core.Boot;
 
 /// <summary>What boot/entry.asm hands to C#.</summary>
 [StructLayout(LayoutKind.Sequential)]
-public readonly struct BootHandover
+internal readonly struct BootHandover
 {
     /// <summary>Who has started us.</summary>
     public readonly BootProtocol Protocol;
@@ -17,7 +17,7 @@ public readonly struct BootHandover
 }
 
 /// <summary>The two ways the kernel is started. Numbers as in boot/layout.inc.</summary>
-public enum BootProtocol : ulong
+internal enum BootProtocol : ulong
 {
     /// <summary>A loader that follows none we know.</summary>
     Unknown = 0,

@@ -7,7 +7,7 @@ namespace NanoVm.Core.Boot;
 /// It is read in place, through the direct map, so the memory in <see cref="LoaderData"/> and below 1 MiB must stay untouched;
 /// both are small and are never given to an allocator. The boot page tables map the lowest 4 GiB, where loaders put everything.
 /// </remarks>
-public unsafe struct BootInfo
+internal unsafe struct BootInfo
 {
     /// <summary>Virtual = physical + this. DESIGN.md, section 5.</summary>
     public const ulong DirectMapBase = 0xffff_8880_0000_0000;

@@ -30,24 +30,24 @@ internal sealed unsafe class BootMemory
     public BootRange Reserved(int index) => _reserved[index];
 
     /// <summary>The address behind the last byte of RAM.</summary>
-    public ulong RamEnd => _ram.Count == 0 ? 0 : _ram[_ram.Count - 1].End;
+    public PhysAddr RamEnd => _ram.Count == 0 ? default : _ram[_ram.Count - 1].End;
 
     /// <summary>Says that whole pages inside these bytes are RAM. Overlaps with earlier ranges are no error.</summary>
-    public void AddRam(ulong start, ulong end)
+    public void AddRam(BootRange bytes)
     {
-        start = (start + PageSize.Mask) & ~PageSize.Mask;
-        end &= ~PageSize.Mask;
-        if (start >= end)
+        ulong start = (bytes.Start.Value + PageSize.Mask) & ~PageSize.Mask;
+        ulong end = bytes.End.Value & ~PageSize.Mask;
+        if (start >= end || start < bytes.Start.Value)
             return;
         MakeRoom(ref _ram);
         _ram.Add(start, end);
     }
 
     /// <summary>Says that these bytes are no RAM after all: firmware maps contradict themselves, and the stricter entry wins.</summary>
-    public void RemoveRam(ulong start, ulong end)
+    public void RemoveRam(BootRange bytes)
     {
-        start &= ~PageSize.Mask;
-        end = end > ulong.MaxValue - PageSize.Mask ? ulong.MaxValue & ~PageSize.Mask : (end + PageSize.Mask) & ~PageSize.Mask;
+        ulong start = bytes.Start.Value & ~PageSize.Mask;
+        ulong end = RoundUp(bytes.End.Value);
         if (start >= end)
             return;
         MakeRoom(ref _ram);
@@ -55,10 +55,10 @@ internal sealed unsafe class BootMemory
     }
 
     /// <summary>Takes the pages that hold these bytes away from the allocators.</summary>
-    public void Reserve(ulong start, ulong end)
+    public void Reserve(BootRange bytes)
     {
-        start &= ~PageSize.Mask;
-        end = (end + PageSize.Mask) & ~PageSize.Mask;
+        ulong start = bytes.Start.Value & ~PageSize.Mask;
+        ulong end = RoundUp(bytes.End.Value);
         if (start >= end)
             return;
         MakeRoom(ref _reserved);
@@ -85,14 +85,14 @@ internal sealed unsafe class BootMemory
 
     /// <summary>Finds the free range that ends highest below <paramref name="below"/>: walk with <c>below = result.Start</c> from the limit.</summary>
     /// <returns>An empty range when there is none.</returns>
-    public BootRange HighestFree(ulong below)
+    public BootRange HighestFree(PhysAddr below)
     {
         for (int r = _ram.Count - 1; r >= 0; r--)
         {
             BootRange ram = _ram[r];
             if (ram.Start >= below)
                 continue;
-            ulong end = Math.Min(ram.End, below);
+            PhysAddr end = ram.End < below ? ram.End : below;
 
             // Go down over what is reserved until a hole is found in this range of RAM.
             for (int i = _reserved.Count - 1; i >= 0 && end > ram.Start; i--)
@@ -101,7 +101,7 @@ internal sealed unsafe class BootMemory
                 if (taken.Start >= end)
                     continue;
                 if (taken.End < end)
-                    return new BootRange(Math.Max(taken.End, ram.Start), end);
+                    return new BootRange(taken.End > ram.Start ? taken.End : ram.Start, end);
                 end = taken.Start;
             }
 
@@ -112,10 +112,13 @@ internal sealed unsafe class BootMemory
         return default;
     }
 
+    // To a page; at the very end of the address space down, for what lies behind it has no number.
+    private static ulong RoundUp(ulong end) => end > ulong.MaxValue - PageSize.Mask ? ulong.MaxValue & ~PageSize.Mask : (end + PageSize.Mask) & ~PageSize.Mask;
+
     private PhysAddr AllocateWithoutGrowing(ulong bytes, ulong alignment)
     {
         bytes = (bytes + PageSize.Mask) & ~PageSize.Mask;
-        ulong below = _limit;
+        var below = new PhysAddr(_limit);
         while (true)
         {
             BootRange hole = HighestFree(below);
@@ -123,8 +126,8 @@ internal sealed unsafe class BootMemory
                 Panic.Now("too little memory to start: NanoVM needs 64 MiB"u8);
             if (hole.Length >= bytes)
             {
-                ulong start = (hole.End - bytes) & ~(alignment - 1);
-                if (start >= hole.Start)
+                ulong start = (hole.End - bytes).Value & ~(alignment - 1);
+                if (start >= hole.Start.Value)
                 {
                     _reserved.Add(start, start + bytes);
                     Clear(start, bytes);
@@ -194,8 +197,8 @@ internal sealed unsafe class BootMemory
                     return;
                 }
 
-                _inline[2 * index] = value.Start;
-                _inline[2 * index + 1] = value.End;
+                _inline[2 * index] = value.Start.Value;
+                _inline[2 * index + 1] = value.End.Value;
             }
         }
 
@@ -211,13 +214,13 @@ internal sealed unsafe class BootMemory
         public void Add(ulong start, ulong end)
         {
             int first = 0;
-            while (first < Count && this[first].End < start)
+            while (first < Count && this[first].End.Value < start)
                 first++;
             int last = first;
-            while (last < Count && this[last].Start <= end)
+            while (last < Count && this[last].Start.Value <= end)
             {
-                start = Math.Min(start, this[last].Start);
-                end = Math.Max(end, this[last].End);
+                start = Math.Min(start, this[last].Start.Value);
+                end = Math.Max(end, this[last].End.Value);
                 last++;
             }
 
@@ -228,16 +231,16 @@ internal sealed unsafe class BootMemory
         public void Subtract(ulong start, ulong end)
         {
             int first = 0;
-            while (first < Count && this[first].End <= start)
+            while (first < Count && this[first].End.Value <= start)
                 first++;
             int last = first;
             BootRange before = default, after = default;
-            while (last < Count && this[last].Start < end)
+            while (last < Count && this[last].Start.Value < end)
             {
-                if (this[last].Start < start)
-                    before = new BootRange(this[last].Start, start);
-                if (this[last].End > end)
-                    after = new BootRange(end, this[last].End);
+                if (this[last].Start.Value < start)
+                    before = new BootRange(this[last].Start.Value, start);
+                if (this[last].End.Value > end)
+                    after = new BootRange(end, this[last].End.Value);
                 last++;
             }
 

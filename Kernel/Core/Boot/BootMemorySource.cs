@@ -13,23 +13,23 @@ internal static class BootMemorySource
     {
         // First what must not be touched: the lists may have to take memory while they are filled.
         ref readonly KernelImage image = ref KernelImage.Current;
-        memory.Reserve(0, LowMemory);
-        memory.Reserve(image.PhysicalStart, image.PhysicalEnd);
-        memory.Reserve(info.LoaderData.Start, info.LoaderData.End);
+        memory.Reserve(new BootRange(0, LowMemory));
+        memory.Reserve(new BootRange(image.PhysicalStart, image.PhysicalEnd));
+        memory.Reserve(info.LoaderData);
         foreach (BootRange module in info.Modules)
-            memory.Reserve(module.Start, module.End);
+            memory.Reserve(module);
 
         foreach (MemoryRegion region in info.MemoryMap)
         {
             if (region.Kind == MemoryRegionKind.Usable)
-                memory.AddRam(region.Range.Start, region.Range.End);
+                memory.AddRam(region.Range);
         }
 
         // After all RAM is known: where entries overlap, the one that says "not RAM" wins.
         foreach (MemoryRegion region in info.MemoryMap)
         {
             if (region.Kind != MemoryRegionKind.Usable)
-                memory.RemoveRam(region.Range.Start, region.Range.End);
+                memory.RemoveRam(region.Range);
         }
     }
 }

@@ -1,7 +1,7 @@
 namespace NanoVm.Core.Boot;
 
 /// <summary>The files that the loader has put into memory beside the kernel: parts of the initramfs, in order.</summary>
-public readonly unsafe struct BootModules
+internal readonly unsafe struct BootModules
 {
     private readonly BootProtocol _protocol;
     private readonly byte* _first;

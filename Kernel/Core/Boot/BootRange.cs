@@ -1,13 +1,18 @@
 namespace NanoVm.Core.Boot;
 
 /// <summary>Some bytes of physical memory; <see cref="End"/> lies outside.</summary>
-public readonly struct BootRange(ulong start, ulong end)
+internal readonly struct BootRange(PhysAddr start, PhysAddr end)
 {
-    /// <summary>Physical address of the first byte.</summary>
-    public readonly ulong Start = start;
+    /// <summary>Of the first byte.</summary>
+    public readonly PhysAddr Start = start;
 
-    /// <summary>Physical address behind the last byte.</summary>
-    public readonly ulong End = end;
+    /// <summary>Behind the last byte.</summary>
+    public readonly PhysAddr End = end;
+
+    /// <summary>From numbers as firmware and loaders write them.</summary>
+    public BootRange(ulong start, ulong end) : this(new PhysAddr(start), new PhysAddr(end))
+    {
+    }
 
     /// <summary>Number of bytes.</summary>
     public ulong Length => End - Start;

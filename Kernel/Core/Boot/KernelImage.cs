@@ -10,34 +10,34 @@ namespace NanoVm.Core.Boot;
 /// (modules, exception table, symbols).
 /// </remarks>
 [StructLayout(LayoutKind.Sequential)]
-public readonly unsafe struct KernelImage
+internal readonly unsafe struct KernelImage
 {
     /// <summary>Virtual = physical + this, for every byte of the image.</summary>
     public const ulong Base = 0xffff_ffff_8000_0000;
 
     /// <summary>All of the image as physical addresses, boot code, boot page tables and boot stack included.</summary>
-    public readonly ulong PhysicalStart, PhysicalEnd;
+    public readonly PhysAddr PhysicalStart, PhysicalEnd;
 
     /// <summary>Code: to be mapped read-execute.</summary>
-    public readonly ulong TextStart, TextEnd;
+    public readonly VirtAddr TextStart, TextEnd;
 
     /// <summary>Constants, method tables, symbols: to be mapped read-only.</summary>
-    public readonly ulong RodataStart, RodataEnd;
+    public readonly VirtAddr RodataStart, RodataEnd;
 
     /// <summary>Statics, zeroed data and the boot stack: to be mapped read-write.</summary>
-    public readonly ulong DataStart, DataEnd;
+    public readonly VirtAddr DataStart, DataEnd;
 
     /// <summary>The compiler's module headers.</summary>
-    public readonly ulong ModulesStart, ModulesEnd;
+    public readonly VirtAddr ModulesStart, ModulesEnd;
 
     /// <summary>The table of instructions that may fault on user memory, with where to go on.</summary>
-    public readonly ulong ExceptionTableStart, ExceptionTableEnd;
+    public readonly VirtAddr ExceptionTableStart, ExceptionTableEnd;
 
     /// <summary>The table from addresses to names and lines.</summary>
-    public readonly ulong SymbolsStart, SymbolsEnd;
+    public readonly VirtAddr SymbolsStart, SymbolsEnd;
 
     /// <summary>The part of the code that was C#.</summary>
-    public readonly ulong ManagedTextStart, ManagedTextEnd;
+    public readonly VirtAddr ManagedTextStart, ManagedTextEnd;
 
     /// <summary>The one there is.</summary>
     public static ref readonly KernelImage Current => ref *GetTable();

@@ -2,7 +2,7 @@ namespace NanoVm.Core.Boot;
 
 /// <summary>The firmware's list of physical memory, read in place. Not sorted; entries may overlap, as firmware left them.</summary>
 /// <remarks>Multiboot2 and PVH store the same 24 bytes for an entry, so one reader serves both.</remarks>
-public readonly unsafe struct MemoryMap(byte* first, uint stride, uint count)
+internal readonly unsafe struct MemoryMap(byte* first, uint stride, uint count)
 {
     /// <summary>Walks the entries.</summary>
     public Enumerator GetEnumerator() => new(first, stride, count);
@@ -32,7 +32,7 @@ public readonly unsafe struct MemoryMap(byte* first, uint stride, uint count)
 }
 
 /// <summary>One entry of the firmware's list.</summary>
-public readonly struct MemoryRegion(BootRange range, MemoryRegionKind kind)
+internal readonly struct MemoryRegion(BootRange range, MemoryRegionKind kind)
 {
     /// <summary>Which bytes.</summary>
     public readonly BootRange Range = range;
@@ -42,7 +42,7 @@ public readonly struct MemoryRegion(BootRange range, MemoryRegionKind kind)
 }
 
 /// <summary>What a region is for: the numbers of ACPI's address ranges (ACPI 6.5, section 15). Others count as reserved.</summary>
-public enum MemoryRegionKind : uint
+internal enum MemoryRegionKind : uint
 {
     /// <summary>Memory for us.</summary>
     Usable = 1,

@@ -76,7 +76,7 @@ internal static unsafe class Backtrace
     private static bool IsText(ulong address)
     {
         ref readonly KernelImage image = ref KernelImage.Current;
-        return address > image.TextStart && address < image.TextEnd;
+        return address > image.TextStart.Value && address < image.TextEnd.Value;
     }
 
     /// <summary>Whether the bytes before an address are a call: E8 rel32, or FF /2 in its usual lengths.</summary>

@@ -26,8 +26,8 @@ internal static unsafe class SymbolTable
         line = 0;
 
         ref readonly KernelImage image = ref KernelImage.Current;
-        byte* table = (byte*)image.SymbolsStart;
-        if (address < image.TextStart || address >= image.TextEnd || !IsPresent(image))
+        byte* table = (byte*)image.SymbolsStart.Value;
+        if (address < image.TextStart.Value || address >= image.TextEnd.Value || !IsPresent(image))
             return false;
 
         var header = (Header*)table;
@@ -48,7 +48,7 @@ internal static unsafe class SymbolTable
 
     // The first link of the build has an empty table.
     private static bool IsPresent(in KernelImage image) =>
-        image.SymbolsEnd - image.SymbolsStart >= (ulong)sizeof(Header) && *(uint*)image.SymbolsStart == Magic;
+        image.SymbolsEnd.Value - image.SymbolsStart.Value >= (ulong)sizeof(Header) && *(uint*)image.SymbolsStart.Value == Magic;
 
     // The last entry that begins at or before the code.
     private static Entry* FindEntry(Entry* entries, uint count, uint code)

@@ -45,8 +45,8 @@ internal static unsafe class ExceptionTable
     private static ulong Find(ulong rip)
     {
         ref readonly KernelImage image = ref KernelImage.Current;
-        ulong* end = (ulong*)image.ExceptionTableEnd;
-        for (ulong* entry = (ulong*)image.ExceptionTableStart; entry < end; entry += EntryWords)
+        ulong* end = (ulong*)image.ExceptionTableEnd.Value;
+        for (ulong* entry = (ulong*)image.ExceptionTableStart.Value; entry < end; entry += EntryWords)
         {
             if (entry[0] == rip)
                 return entry[1];

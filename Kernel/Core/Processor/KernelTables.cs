@@ -75,26 +75,23 @@ internal sealed unsafe class KernelTables
     private void MapDirect(in BootInfo info)
     {
         // Low memory has BIOS tables, the loader's structures and the EBDA, whatever the memory map says of it.
-        MapDirect(0, LowMemoryEnd);
+        MapDirect(new BootRange(0, LowMemoryEnd));
         for (int i = 0; i < _memory.RamRangeCount; i++)
-        {
-            BootRange ram = _memory.Ram(i);
-            MapDirect(ram.Start, ram.End);
-        }
+            MapDirect(_memory.Ram(i));
         foreach (MemoryRegion region in info.MemoryMap)
         {
             if (region.Kind is MemoryRegionKind.AcpiReclaimable or MemoryRegionKind.AcpiNvs)
-                MapDirect(region.Range.Start, region.Range.End);
+                MapDirect(region.Range);
         }
-        MapDirect(info.LoaderData.Start, info.LoaderData.End);
+        MapDirect(info.LoaderData);
         foreach (BootRange module in info.Modules)
-            MapDirect(module.Start, module.End);
+            MapDirect(module);
     }
 
-    private void MapDirect(ulong start, ulong end)
+    private void MapDirect(BootRange bytes)
     {
-        start &= ~PageSize.Mask;
-        end = (end + PageSize.Mask) & ~PageSize.Mask;
+        ulong start = bytes.Start.Value & ~PageSize.Mask;
+        ulong end = (bytes.End.Value + PageSize.Mask) & ~PageSize.Mask;
         while (start < end)
         {
             ulong size = PageSize.Bytes;
@@ -111,15 +108,15 @@ internal sealed unsafe class KernelTables
     private static bool Fits(ulong start, ulong end, ulong size)
     {
         ref readonly KernelImage image = ref KernelImage.Current;
-        return (start & (size - 1)) == 0 && end - start >= size && (start >= image.PhysicalEnd || start + size <= image.PhysicalStart);
+        return (start & (size - 1)) == 0 && end - start >= size && (start >= image.PhysicalEnd.Value || start + size <= image.PhysicalStart.Value);
     }
 
     private static PteFlags DirectMapRights(ulong physical)
     {
         ref readonly KernelImage image = ref KernelImage.Current;
         ulong address = physical + KernelImage.Base;
-        bool constant = (address >= image.TextStart && address < image.TextEnd)
-            || (address >= image.RodataStart && address < image.RodataEnd);
+        bool constant = (address >= image.TextStart.Value && address < image.TextEnd.Value)
+            || (address >= image.RodataStart.Value && address < image.RodataEnd.Value);
         return constant ? PteFlags.KernelReadOnly : PteFlags.KernelData;
     }
 
@@ -131,10 +128,9 @@ internal sealed unsafe class KernelTables
         MapPart(image.DataStart, image.DataEnd, PteFlags.KernelData);
     }
 
-    private void MapPart(ulong start, ulong end, PteFlags flags)
+    private void MapPart(VirtAddr start, VirtAddr end, PteFlags flags)
     {
-        start &= ~PageSize.Mask;
-        for (ulong address = start; address < end; address += PageSize.Bytes)
+        for (ulong address = start.PageDown().Value; address < end.Value; address += PageSize.Bytes)
         {
             if (!IsGuard(address))
                 MapPage(address, address - KernelImage.Base, flags);
@@ -155,7 +151,7 @@ internal sealed unsafe class KernelTables
     {
         for (ulong address = KernelLayout.Vmalloc; address < KernelLayout.VmallocEnd; address += 1UL << TopShift)
             TableAt(TopEntry(address));
-        ulong lastDescriptor = KernelLayout.FrameDescriptors + (_memory.RamEnd >> PageSize.Shift) * KernelLayout.FrameDescriptorBytes;
+        ulong lastDescriptor = KernelLayout.FrameDescriptors + (_memory.RamEnd.Value >> PageSize.Shift) * KernelLayout.FrameDescriptorBytes;
         for (ulong address = KernelLayout.FrameDescriptors; address <= lastDescriptor; address += 1UL << TopShift)
             TableAt(TopEntry(address));
         TableAt(TopEntry(KernelLayout.Image));
@@ -167,8 +163,8 @@ internal sealed unsafe class KernelTables
         for (int i = 0; i < _memory.RamRangeCount; i++)
         {
             BootRange ram = _memory.Ram(i);
-            ulong block = System.Math.Max(ram.Start & ~(DescribedBlock - 1), described);
-            ulong end = (ram.End + DescribedBlock - 1) & ~(DescribedBlock - 1);
+            ulong block = System.Math.Max(ram.Start.Value & ~(DescribedBlock - 1), described);
+            ulong end = (ram.End.Value + DescribedBlock - 1) & ~(DescribedBlock - 1);
             while (block < end)
             {
                 ulong address = KernelLayout.FrameDescriptors + (block >> PageSize.Shift) * KernelLayout.FrameDescriptorBytes;

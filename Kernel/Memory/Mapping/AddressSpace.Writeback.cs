@@ -125,13 +125,13 @@ internal abstract partial class AddressSpace
         if (!_cache.IsAboveBackground)
             return;
         _cache.WakeFlusher();
-        while (_cache.IsAboveLimit)
+        while (_cache.IsAboveLimit && !PerCpu.Current.FatalSignalPending)
         {
             if (StartWriteback(0, ulong.MaxValue, Batch) != 0)
                 continue;
             PerCpu.Current.State = ThreadState.Uninterruptible;
             PerCpu.Scheduler.ScheduleTimeout(Time.MonotonicNanoseconds + Pause);
-            if (_cache.Flusher is null || PerCpu.Current.FatalSignalPending)
+            if (_cache.Flusher is null)
                 return;
             _cache.WakeFlusher();
         }

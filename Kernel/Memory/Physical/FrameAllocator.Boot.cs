@@ -100,19 +100,19 @@ internal sealed partial class FrameAllocator
     /// <summary>One range of RAM, as frame numbers from <c>first</c> up to <c>end</c>.</summary>
     public void RamRange(int index, out Pfn first, out Pfn end)
     {
-        first = new PhysAddr(_ram[index].Start).Pfn;
-        end = new PhysAddr(_ram[index].End).Pfn;
+        first = _ram[index].Start.Pfn;
+        end = _ram[index].End.Pfn;
     }
 
     /// <summary>One more than the largest frame number of RAM.</summary>
-    public Pfn EndFrame => _ram.Length == 0 ? default : new PhysAddr(_ram[_ram.Length - 1].End).Pfn;
+    public Pfn EndFrame => _ram.Length == 0 ? default : _ram[_ram.Length - 1].End.Pfn;
 
     /// <summary>Whether a frame number means RAM, so that it has a descriptor. O(log ranges). Linux: <c>pfn_valid</c>.</summary>
     public bool IsRam(Pfn pfn)
     {
         if (pfn.Value > ulong.MaxValue >> PageSize.Shift)
             return false;
-        ulong address = pfn.Address.Value;
+        PhysAddr address = pfn.Address;
         int low = 0, high = _ram.Length;
         while (low < high)
         {
@@ -173,8 +173,8 @@ internal sealed partial class FrameAllocator
         ulong first = ulong.MaxValue, end = 0, present = 0;
         foreach (BootRange ram in _ram)
         {
-            ulong start = Math.Max(ram.Start >> PageSize.Shift, from);
-            ulong stop = Math.Min(ram.End >> PageSize.Shift, to);
+            ulong start = Math.Max(ram.Start.Pfn.Value, from);
+            ulong stop = Math.Min(ram.End.Pfn.Value, to);
             if (start >= stop)
                 continue;
             first = Math.Min(first, start);
@@ -194,8 +194,8 @@ internal sealed partial class FrameAllocator
             BootRange taken = boot.Reserved(i);
             foreach (BootRange ram in _ram)
             {
-                ulong first = Math.Max(taken.Start, ram.Start) >> PageSize.Shift;
-                ulong end = Math.Min(taken.End, ram.End) >> PageSize.Shift;
+                ulong first = Math.Max(taken.Start.Pfn.Value, ram.Start.Pfn.Value);
+                ulong end = Math.Min(taken.End.Pfn.Value, ram.End.Pfn.Value);
                 for (ulong pfn = first; pfn < end; pfn++)
                 {
                     ref PageFrame frame = ref _frames[new Pfn(pfn)];
@@ -209,13 +209,13 @@ internal sealed partial class FrameAllocator
     /// <summary>Gives all of one range of RAM that is not reserved to the zones, from the top down.</summary>
     private void GiveFreeParts(BootMemory boot, BootRange ram)
     {
-        ulong below = ram.End;
+        PhysAddr below = ram.End;
         while (below > ram.Start)
         {
             BootRange free = boot.HighestFree(below);
             if (free.IsEmpty || free.End <= ram.Start)
                 return;
-            GiveRange(Math.Max(free.Start, ram.Start) >> PageSize.Shift, free.End >> PageSize.Shift);
+            GiveRange(Math.Max(free.Start.Pfn.Value, ram.Start.Pfn.Value), free.End.Pfn.Value);
             below = free.Start;
         }
     }
