@@ -61,8 +61,8 @@ internal sealed class SemaphoreWaiter
 /// <summary>What is to be added to a set when a process ends (<c>SEM_UNDO</c>). Linux: <c>sem_undo</c>.</summary>
 internal sealed class SemaphoreUndo
 {
-    /// <summary>Null when the set has been removed: then it only waits for its list to go.</summary>
-    public SemaphoreSet? Set;
+    public SemaphoreSet Set = null!;
+    public SemaphoreUndoList List = null!;
     public short[] Changes = null!;
 
     /// <summary>Others of the same set.</summary>
@@ -71,6 +71,7 @@ internal sealed class SemaphoreUndo
 
     /// <summary>Others of the same process.</summary>
     public SemaphoreUndo? NextOfList;
+    public SemaphoreUndo? PreviousOfList;
 }
 
 /// <summary>The undos of a process, shared by those that were made with <c>CLONE_SYSVSEM</c>. Linux: <c>sem_undo_list</c>.</summary>

@@ -37,15 +37,9 @@ internal sealed partial class SemaphoreSets
         {
             while (list.First is { } undo)
             {
-                list.First = undo.NextOfList;
-                if (undo.Set is { } set)
-                {
-                    UnlinkFromSet(set, undo);
-                    Apply(set, undo, task);
-                }
-
-                _arrays.Free(undo.Changes);
-                _undos.Free(undo);
+                Unlink(undo);
+                Apply(undo.Set, undo, task);
+                Free(undo);
             }
         }
 
@@ -94,14 +88,13 @@ internal sealed partial class SemaphoreSets
     {
         if (!ListOf(task).TryGet(out SemaphoreUndoList list, out Errno error))
             return error;
-        ref SemaphoreUndo? link = ref list.First;
-        while (link is not null && !ReferenceEquals(link.Set, set))
-            link = ref link.NextOfList;
-        if (link is { } found)
+        SemaphoreUndo? found = list.First;
+        while (found is not null && !ReferenceEquals(found.Set, set))
+            found = found.NextOfList;
+        if (found is not null)
         {
-            link = found.NextOfList;
-            found.NextOfList = list.First;
-            list.First = found;
+            UnlinkFromList(found);
+            LinkToList(found);
             return found;
         }
 
@@ -115,14 +108,56 @@ internal sealed partial class SemaphoreSets
         }
 
         undo!.Set = set;
+        undo.List = list;
         undo.Changes = changes;
-        undo.NextOfList = list.First;
-        list.First = undo;
+        LinkToList(undo);
         undo.NextOfSet = set.Undos;
         if (set.Undos is { } next)
             next.PreviousOfSet = undo;
         set.Undos = undo;
         return undo;
+    }
+
+    /// <summary>A set is removed: nothing of it will be taken back. Holds <see cref="Lock"/>.</summary>
+    private void FreeUndos(SemaphoreSet set)
+    {
+        while (set.Undos is { } undo)
+        {
+            Unlink(undo);
+            Free(undo);
+        }
+    }
+
+    private void Free(SemaphoreUndo undo)
+    {
+        _arrays.Free(undo.Changes);
+        _undos.Free(undo);
+    }
+
+    private static void Unlink(SemaphoreUndo undo)
+    {
+        UnlinkFromList(undo);
+        UnlinkFromSet(undo.Set, undo);
+    }
+
+    private static void LinkToList(SemaphoreUndo undo)
+    {
+        SemaphoreUndoList list = undo.List;
+        undo.PreviousOfList = null;
+        undo.NextOfList = list.First;
+        if (list.First is { } next)
+            next.PreviousOfList = undo;
+        list.First = undo;
+    }
+
+    private static void UnlinkFromList(SemaphoreUndo undo)
+    {
+        if (undo.PreviousOfList is null)
+            undo.List.First = undo.NextOfList;
+        else
+            undo.PreviousOfList.NextOfList = undo.NextOfList;
+        if (undo.NextOfList is not null)
+            undo.NextOfList.PreviousOfList = undo.PreviousOfList;
     }
 
     private static void UnlinkFromSet(SemaphoreSet set, SemaphoreUndo undo)

@@ -92,8 +92,7 @@ internal sealed partial class SemaphoreSets
                 Finish(set, waiter, Errno.EIDRM);
         }
 
-        for (SemaphoreUndo? undo = set.Undos; undo is not null; undo = undo.NextOfSet)
-            undo.Set = null;
+        FreeUndos(set);
         Table.Remove(set);
         Used -= set.Semaphores.Length;
         _arrays.Free(set.Semaphores);

@@ -62,6 +62,29 @@ internal static unsafe class ExecCases
         Unlink("/tmp/inject-dynamic"u8);
     }
 
+    /// <summary>Sixteen arguments of 64 KiB each: pages that are taken before the old memory goes, and a stack that grows to hold them.</summary>
+    public static void LongArguments()
+    {
+        const int bytes = 64 * 1024;
+        byte* word = Data;
+        new Span<byte>(word, bytes).Fill((byte)'a');
+        word[bytes] = 0;
+        s_many = 16;
+        Start("/tests/alone/injection"u8);
+        s_many = 0;
+    }
+
+    /// <summary>The program is named by a descriptor.</summary>
+    public static void ByDescriptor()
+    {
+        s_file = Open("/tests/alone/injection"u8, 0);
+        Start("/tests/alone/injection"u8);
+        Close(s_file);
+        s_file = -1;
+    }
+
+    private static int s_many, s_file = -1;
+
     private static void Start(ReadOnlySpan<byte> path)
     {
         if (!IsAble)
@@ -101,12 +124,17 @@ internal static unsafe class ExecCases
             SetKinds(kinds);
             fixed (byte* p = path, word = "left"u8)
             {
-                nint* arguments = stackalloc nint[3];
+                nint* arguments = stackalloc nint[20];
+                new Span<nint>(arguments, 20).Clear();
                 arguments[0] = (nint)p;
                 arguments[1] = (nint)word;
-                arguments[2] = 0;
+                for (int i = 0; i < s_many; i++)
+                    arguments[2 + i] = (nint)Data;
+                byte nothing = 0;
                 Arm(n);
-                nint error = Syscall.Call(59, (nint)p, (nint)arguments, (nint)(arguments + 2));
+                nint error = s_file >= 0
+                    ? Syscall.Call(322, s_file, (nint)(&nothing), (nint)arguments, (nint)(arguments + 19), 0x1000)
+                    : Syscall.Call(59, (nint)p, (nint)arguments, (nint)(arguments + 19));
                 Arm(0);
                 Exit(Failed - (int)error);
             }

@@ -8,6 +8,7 @@ namespace NanoVm.User.Suites.Injection;
 internal static unsafe class FileCases
 {
     private const int ReadOnly = 0, ReadWrite = 2, Create = 0x40, Exclusive = 0x80, TemporaryFile = 0x410000, Directory = 0x10000;
+    private const int NoData = -61;
     private const int UnlinkAt = 263, RemoveDirectoryFlag = 0x200;
 
     private static int s_folder = -1;
@@ -467,5 +468,155 @@ internal static unsafe class FileCases
         Walk(&Act, &After);
         Walk(&Bind, &After);
         RemoveDirectory("/tmp/inject-mount"u8);
+    }
+
+    /// <summary>Attributes that have names of their own.</summary>
+    public static void NamedAttributes()
+    {
+        static nint Act()
+        {
+            Chain.Begin();
+            fixed (byte* name = "trusted.injected"u8, other = "trusted.other"u8, data = "data"u8)
+            {
+                Chain.Do(Syscall.Call(190, s_file, (nint)name, (nint)Data, 200, 0));
+                Chain.Do(Syscall.Call(188, (nint)data, (nint)other, (nint)Data, 20, 0));
+                Chain.DoUnless(NoData, Syscall.Call(193, s_file, (nint)name, (nint)(Data + Page), 300));
+                Chain.DoUnless(NoData, Syscall.Call(192, (nint)data, (nint)other, (nint)(Data + Page), 300));
+                Chain.Do(Syscall.Call(196, s_file, (nint)(Data + Page), 300));
+                Chain.Do(Syscall.Call(195, (nint)data, (nint)(Data + Page), 300));
+            }
+
+            return Chain.First;
+        }
+
+        static void After(nint result)
+        {
+            fixed (byte* name = "trusted.injected"u8, other = "trusted.other"u8, data = "data"u8)
+            {
+                Syscall.Call(199, s_file, (nint)name);
+                Syscall.Call(197, (nint)data, (nint)other);
+            }
+        }
+
+        static nint Removing()
+        {
+            fixed (byte* name = "trusted.injected"u8)
+            {
+                int left = Left();
+                Arm(0);
+                Syscall.Call(190, s_file, (nint)name, (nint)Data, 200, 0);
+                Arm(left);
+                return Syscall.Call(199, s_file, (nint)name);
+            }
+        }
+
+        Syscall.Call(81, s_folder);
+        Walk(&Act, &After, s_may);
+        Walk(&Removing, &After, s_may);
+        LeaveDirectory();
+    }
+
+    /// <summary>The old calls, which know no folder but the working one.</summary>
+    public static void ByPath()
+    {
+        static nint Act()
+        {
+            Chain.Begin();
+            fixed (byte* data = "data"u8, made = "made"u8, name = "name"u8, link = "link"u8, node = "node"u8)
+            {
+                Chain.Do(Syscall.Call(4, (nint)data, (nint)Data));
+                Chain.Do(Syscall.Call(6, (nint)data, (nint)Data));
+                Chain.Do(Syscall.Call(5, s_file, (nint)Data));
+                Chain.Do(Syscall.Call(332, s_folder, (nint)data, 0, 0xfff, (nint)Data));
+                Chain.Do(Syscall.Call(21, (nint)data, 4));
+                Chain.Do(Syscall.Call(439, s_folder, (nint)data, 4, 0x200));
+                Chain.Do(Syscall.Call(137, (nint)data, (nint)Data));
+                Chain.Do(Syscall.Call(90, (nint)data, 0x1A4));
+                Chain.Do(Syscall.Call(91, s_file, 0x1A4));
+                Chain.Do(Syscall.Call(92, (nint)data, 0, 0));
+                Chain.Do(Syscall.Call(94, (nint)data, 0, 0));
+                Chain.Do(Syscall.Call(93, s_file, 0, 0));
+                Chain.Do(Syscall.Call(132, (nint)data, 0));
+                Chain.Do(Syscall.Call(235, (nint)data, 0));
+                Chain.Do(Syscall.Call(76, (nint)data, 16 * Page));
+                nint file = Syscall.Call(85, (nint)made, 0x180);
+                Chain.Do(file);
+                if (file >= 0)
+                    Close((int)file);
+                Chain.DoUnless(Errno.NoEntry, Syscall.Call(82, (nint)made, (nint)name));
+                Chain.Do(Syscall.Call(86, (nint)data, (nint)made));
+                Chain.Do(Syscall.Call(88, (nint)data, (nint)link));
+                Chain.DoUnless(Errno.NoEntry, Syscall.Call(89, (nint)link, (nint)Data, 100));
+                Chain.Do(Syscall.Call(133, (nint)node, 0x1180, 0));
+                nint list = Syscall.Call(78, s_folder, (nint)Data, 4 * Page);
+                Chain.Do(list);
+                Seek(s_folder, 0, 0);
+            }
+
+            return Chain.First;
+        }
+
+        static void After(nint result)
+        {
+            Remove("made"u8, 0);
+            Remove("name"u8, 0);
+            Remove("link"u8, 0);
+            Remove("node"u8, 0);
+        }
+
+        Syscall.Call(81, s_folder);
+        Walk(&Act, &After, s_may);
+        LeaveDirectory();
+    }
+
+    /// <summary>Vectors, parts of a file brought in or written, handles, and opening with conditions.</summary>
+    public static void OtherTransfers()
+    {
+        static nint Act()
+        {
+            nint* vector = (nint*)Data;
+            vector[0] = (nint)(Data + 4 * Page);
+            vector[1] = Page + 100;
+            vector[2] = (nint)(Data + 8 * Page);
+            vector[3] = Page;
+            ulong* how = (ulong*)(Data + Page);
+            how[0] = how[1] = 0;
+            how[2] = 0x08;                                   // RESOLVE_BENEATH
+            uint* handle = (uint*)(Data + 2 * Page);
+            handle[0] = 128;
+            Chain.Begin();
+            Seek(s_file, 0, 0);
+            Chain.Do(Syscall.Call(19, s_file, (nint)vector, 2));
+            Seek(s_file, 0, 0);
+            Chain.Do(Syscall.Call(20, s_file, (nint)vector, 2));
+            Chain.Do(Syscall.Call(327, s_file, (nint)vector, 2, 0, 0, 0));
+            Chain.Do(Syscall.Call(328, s_file, (nint)vector, 2, 0, 0, 2));      // RWF_DSYNC
+            Chain.Do(Syscall.Call(187, s_file, 0, 8 * Page));
+            Chain.Do(Syscall.Call(277, s_file, 0, 8 * Page, 7));
+            Chain.Do(Syscall.Call(75, s_file));
+            fixed (byte* data = "data"u8)
+            {
+                nint file = Syscall.Call(437, s_folder, (nint)data, (nint)how, 24);
+                Chain.Do(file);
+                if (file >= 0)
+                    Close((int)file);
+                nint named = Syscall.Call(303, s_folder, (nint)data, (nint)handle, (nint)(Data + 3 * Page), 0);
+                Chain.Do(named);
+                file = named < 0 ? named : Syscall.Call(304, s_folder, (nint)handle, ReadOnly);
+                Chain.Do(file);
+                if (file >= 0)
+                    Close((int)file);
+            }
+
+            return Chain.First;
+        }
+
+        Walk(&Act, &Undo.Nothing, s_may);
+    }
+
+    private static void LeaveDirectory()
+    {
+        fixed (byte* root = "/"u8)
+            Syscall.Call(80, (nint)root);
     }
 }
