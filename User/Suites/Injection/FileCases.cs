@@ -8,7 +8,7 @@ namespace NanoVm.User.Suites.Injection;
 internal static unsafe class FileCases
 {
     private const int ReadOnly = 0, ReadWrite = 2, Create = 0x40, Exclusive = 0x80, TemporaryFile = 0x410000, Directory = 0x10000;
-    private const int NoData = -61;
+    private const int NoData = -61, NotSupported = -95;
     private const int UnlinkAt = 263, RemoveDirectoryFlag = 0x200;
 
     private static int s_folder = -1;
@@ -470,7 +470,7 @@ internal static unsafe class FileCases
         RemoveDirectory("/tmp/inject-mount"u8);
     }
 
-    /// <summary>Attributes that have names of their own.</summary>
+    /// <summary>Attributes that have names of their own. tmpfs has none of those, as in Linux 6.1: the call still brings name and value in.</summary>
     public static void NamedAttributes()
     {
         static nint Act()
@@ -478,10 +478,11 @@ internal static unsafe class FileCases
             Chain.Begin();
             fixed (byte* name = "trusted.injected"u8, other = "trusted.other"u8, data = "data"u8)
             {
-                Chain.Do(Syscall.Call(190, s_file, (nint)name, (nint)Data, 200, 0));
-                Chain.Do(Syscall.Call(188, (nint)data, (nint)other, (nint)Data, 20, 0));
-                Chain.DoUnless(NoData, Syscall.Call(193, s_file, (nint)name, (nint)(Data + Page), 300));
-                Chain.DoUnless(NoData, Syscall.Call(192, (nint)data, (nint)other, (nint)(Data + Page), 300));
+                int absent = OnDisk ? NoData : NotSupported;
+                Chain.DoUnless(NotSupported, Syscall.Call(190, s_file, (nint)name, (nint)Data, 200, 0));
+                Chain.DoUnless(NotSupported, Syscall.Call(188, (nint)data, (nint)other, (nint)Data, 20, 0));
+                Chain.DoUnless(absent, Syscall.Call(193, s_file, (nint)name, (nint)(Data + Page), 300));
+                Chain.DoUnless(absent, Syscall.Call(192, (nint)data, (nint)other, (nint)(Data + Page), 300));
                 Chain.Do(Syscall.Call(196, s_file, (nint)(Data + Page), 300));
                 Chain.Do(Syscall.Call(195, (nint)data, (nint)(Data + Page), 300));
             }
@@ -512,7 +513,8 @@ internal static unsafe class FileCases
 
         Syscall.Call(81, s_folder);
         Walk(&Act, &After, s_may);
-        Walk(&Removing, &After, s_may);
+        if (OnDisk)
+            Walk(&Removing, &After, s_may);
         LeaveDirectory();
     }
 
@@ -600,12 +602,16 @@ internal static unsafe class FileCases
                 Chain.Do(file);
                 if (file >= 0)
                     Close((int)file);
+                // A file system that has no handles says so.
                 nint named = Syscall.Call(303, s_folder, (nint)data, (nint)handle, (nint)(Data + 3 * Page), 0);
-                Chain.Do(named);
-                file = named < 0 ? named : Syscall.Call(304, s_folder, (nint)handle, ReadOnly);
-                Chain.Do(file);
-                if (file >= 0)
-                    Close((int)file);
+                Chain.DoUnless(NotSupported, named);
+                if (named == 0)
+                {
+                    file = Syscall.Call(304, s_folder, (nint)handle, ReadOnly);
+                    Chain.Do(file);
+                    if (file >= 0)
+                        Close((int)file);
+                }
             }
 
             return Chain.First;
