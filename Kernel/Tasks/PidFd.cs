@@ -1,5 +1,4 @@
 using NanoVm.Core;
-using NanoVm.Core.Sync;
 using NanoVm.Files;
 
 namespace NanoVm.Tasks;

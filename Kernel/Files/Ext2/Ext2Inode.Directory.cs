@@ -35,6 +35,9 @@ internal sealed partial class Ext2Inode
 
     private uint DirectoryBlocks => (uint)(Size / superblock.BlockSize);
 
+    /// <summary>Hands the names from a position on to a reader. Linux: <c>ext2_readdir</c>. Holds the directory's lock.</summary>
+    /// <param name="position">Becomes the offset of the first record that did not fit, or the directory's end.</param>
+    /// <returns>EIO for a damaged block; what <paramref name="to"/> says when it takes no more.</returns>
     internal Errno ReadEntries(ref long position, ref DirectoryWriter to)
     {
         uint size = superblock.BlockSize;

@@ -1,5 +1,4 @@
 using System;
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using NanoVm.Core;
 using static NanoVm.Files.Ext2.Ext2Layout;

@@ -4,8 +4,8 @@ namespace NanoVm.Memory.Physical;
 
 /// <summary>Something that can give frames back when there are too few: object caches, page cache, swap.</summary>
 /// <remarks>
-/// Linux: <c>shrinker</c>. Called by an allocation without <see cref="AllocationFlags.Atomic"/>, so no spin lock is held; it may
-/// not allocate.
+/// Linux: <c>shrinker</c>. Called by an allocation without <see cref="AllocationFlags.Atomic"/>, so no spin lock is held. What it
+/// needs itself it takes from the reserve: it may not reclaim for itself.
 /// </remarks>
 internal abstract class ReclaimSource
 {

@@ -1,4 +1,3 @@
-using System;
 using NanoVm.Core;
 using NanoVm.Core.Sync;
 using NanoVm.Hal;

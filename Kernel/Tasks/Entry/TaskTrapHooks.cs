@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using NanoVm.Core;
 using NanoVm.Memory.Faults;
 

@@ -1,4 +1,3 @@
-using System;
 using NanoVm.Core;
 using NanoVm.Files;
 using NanoVm.Memory.Virtual;
