@@ -45,4 +45,6 @@ internal unsafe struct PerCpuArea
     public void* PanicCheck;
     public byte* PanicReason;
     public int PanicReasonLength;
+    /// <summary>The bits that the processor's MXCSR has.</summary>
+    public uint MxcsrMask;
 }

@@ -18,7 +18,7 @@ internal static unsafe class FpuState
     public const int ControlWordOffset = 0;
     public const int StatusWordOffset = 2;
     public const int MxcsrOffset = 24;
-    public const int MxcsrMaskOffset = 28;
+    private const int MxcsrMaskOffset = 28;
     public const int XmmOffset = 160;
 
     public const ulong X87 = 1;
@@ -29,11 +29,15 @@ internal static unsafe class FpuState
 
     private const ushort InitialControlWord = 0x37f;
     private const uint InitialMxcsr = 0x1f80;
+    private const uint OldMxcsrMask = 0xffbf;
     /// <summary>Every key but 0 denies access. Linux: <c>init_pkru_value</c>.</summary>
     public const uint InitialKeys = 0x5555_5554;
 
     /// <summary>Bytes of an area.</summary>
     public static ulong AreaBytes => PerCpu.Area->FpuBytes;
+
+    /// <summary>The bits of MXCSR that this processor has; any other in a register load is a fault.</summary>
+    public static uint MxcsrMask => PerCpu.Area->MxcsrMask;
 
     /// <summary>The parts that the areas hold: XCR0.</summary>
     public static ulong Mask => PerCpu.Area->FpuMask;
@@ -44,6 +48,7 @@ internal static unsafe class FpuState
         PerCpuArea* area = PerCpu.Area;
         area->FpuMask = X87 | Sse;
         area->FpuBytes = LegacyBytes;
+        ReadMxcsrMask(area);
         if (!features.HasXsave)
             return;
 
@@ -66,6 +71,17 @@ internal static unsafe class FpuState
         }
         *Cpu.HasXsave() = 1;
         *Cpu.HasAvx() = (mask & Avx) != 0 ? (byte)1 : (byte)0;
+    }
+
+    /// <summary>A saved area tells which bits MXCSR has. Intel SDM volume 1, 11.6.6: zero means <see cref="OldMxcsrMask"/>.</summary>
+    private static void ReadMxcsrMask(PerCpuArea* cpu)
+    {
+        byte* room = stackalloc byte[LegacyBytes + Alignment];
+        byte* area = (byte*)(((ulong)room + Alignment - 1) & ~(ulong)(Alignment - 1));
+        new Span<byte>(area, LegacyBytes).Clear();
+        Cpu.SaveState(area, cpu->FpuMask);                   // FXSAVE: XSAVE is not enabled yet
+        uint mask = *(uint*)(area + MxcsrMaskOffset);
+        cpu->MxcsrMask = mask == 0 ? OldMxcsrMask : mask;
     }
 
     /// <summary>Makes <paramref name="area"/> the state that a new program finds.</summary>

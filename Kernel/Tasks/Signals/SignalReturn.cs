@@ -111,7 +111,7 @@ internal static unsafe class SignalReturn
             }
             features = header[0] & stored;
         }
-        if ((*(uint*)(area + FpuState.MxcsrOffset) & ~MxcsrMask(task)) != 0)
+        if ((*(uint*)(area + FpuState.MxcsrOffset) & ~FpuState.MxcsrMask) != 0)
             return false;
         if (extended)
             *(ulong*)(area + FpuState.LegacyBytes) = features;
@@ -141,12 +141,5 @@ internal static unsafe class SignalReturn
             || size > *(uint*)(software + 4))
             return false;
         return UserCopy.Get(address + size, out uint magic) == Errno.None && magic == SignalFrameFormat.FpuMagic2;
-    }
-
-    /// <summary>The bits of MXCSR that this processor has; the area's own save tells.</summary>
-    private static uint MxcsrMask(Task task)
-    {
-        uint mask = *(uint*)(task.FpuArea + FpuState.MxcsrMaskOffset);
-        return mask == 0 ? 0xffbf : mask;
     }
 }

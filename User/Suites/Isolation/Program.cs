@@ -41,6 +41,7 @@ internal static unsafe class Program
         new("Registers survive interrupts and other processes", &Registers.KeptByInterruptAndSwitch),
         new("Registers survive giving the processor away", &Registers.KeptByYielding),
         new("Registers survive handlers of faults", &Registers.KeptBySignals),
+        new("The control words of fast arithmetic survive a handler", &Registers.ControlWordsKeptBySignals),
         new("Registers survive handlers of a timer", &Registers.KeptByTimerSignals),
         new("A new program's registers are zero", &Registers.EmptyAfterExec));
 }

@@ -75,6 +75,32 @@ internal static unsafe class Registers
         Check(s_signals > 0);
     }
 
+    /// <summary>
+    /// What a program built for fast arithmetic sets (no denormals: FTZ and DAZ), and half the x87 precision, is there again behind a handler,
+    /// which itself starts with the standard.
+    /// </summary>
+    public static void ControlWordsKeptBySignals()
+    {
+        const uint fast = 0x9fc0, halfPrecision = 0x27f, standard = 0x1f80, standardPrecision = 0x37f;
+        SetHandler(Signal.User1, (nint)(delegate*<int, byte*, byte*, void>)&LookAtControl);
+        for (int i = 0; i < 3; i++)
+        {
+            s_control = 0;
+            SetControl(fast, halfPrecision);
+            Kill(GetPid(), Signal.User1);
+            ulong after = GetControl();
+            SetControl(standard, standardPrecision);
+            Equal((long)((ulong)halfPrecision << 32 | fast), (long)after, "behind the handler");
+            Equal((long)((ulong)standardPrecision << 32 | standard), (long)s_control, "in the handler");
+        }
+
+        SetHandler(Signal.User1, 0);
+    }
+
+    private static ulong s_control;
+
+    private static void LookAtControl(int signal, byte* information, byte* context) => s_control = GetControl();
+
     /// <summary>A new program starts with nothing of the old one, which had all registers full.</summary>
     public static void EmptyAfterExec()
     {
@@ -171,6 +197,14 @@ internal static unsafe class Registers
     [MethodImpl(MethodImplOptions.InternalCall)]
     [RuntimeImport("*", "isolation_keep")]
     private static extern nint KeepRegisters(ulong* words, nint kind, nint argument, nint avx);
+
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    [RuntimeImport("*", "isolation_set_control")]
+    private static extern void SetControl(uint mxcsr, uint controlWord);
+
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    [RuntimeImport("*", "isolation_get_control")]
+    private static extern ulong GetControl();
 
     [MethodImpl(MethodImplOptions.InternalCall)]
     [RuntimeImport("*", "isolation_get_begin")]

@@ -206,3 +206,22 @@ isolation_cpuid:
     mov [rsi + 12], edx
     pop rbx
     ret
+
+; EDI: MXCSR, ESI: the x87 control word.
+global isolation_set_control
+isolation_set_control:
+    push rdi
+    push rsi
+    fldcw [rsp]
+    ldmxcsr [rsp + 8]
+    add rsp, 16
+    ret
+
+; Returns the control word in the upper half and MXCSR in the lower one.
+global isolation_get_control
+isolation_get_control:
+    push 0
+    stmxcsr [rsp]
+    fnstcw [rsp + 4]
+    pop rax
+    ret
