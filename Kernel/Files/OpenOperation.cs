@@ -295,6 +295,8 @@ internal static class OpenOperation
             if ((flags & OpenFlags.Exclusive) != 0)
                 entry!.Inode!.IsUnnamed = false;
             result = OpenChecked(who, new PathRef(place.Mount, entry!), flags & ~(OpenFlags.Truncate | OpenFlags.Directory));
+            if (result.IsOk)
+                result.Value.Flags |= OpenFlags.Directory;      // F_GETFL shows all of O_TMPFILE
         }
         entry?.Put();
         place.Put();

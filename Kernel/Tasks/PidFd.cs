@@ -83,7 +83,7 @@ internal sealed class PidFd : OpenFile
 
     private static Result<PidFd> Create(Task task, PidEntry entry, bool nonBlocking)
     {
-        if (!task.System.NamelessFiles.MakePlace(task, FileMode.Regular | 0x180, "[pidfd]"u8).TryGet(out PathRef place, out Errno error))
+        if (!task.System.NamelessFiles.MakePlace(task, 0x180, "[pidfd]"u8).TryGet(out PathRef place, out Errno error))
             return error;
         PidFd? file = entry.Table.PidFds.Allocate();
         if (file is not null)

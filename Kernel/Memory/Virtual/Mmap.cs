@@ -266,8 +266,10 @@ internal sealed partial class MmStruct
     /// </summary>
     private void MarkNew(VirtAddr start)
     {
-        if (LookupVma(start) is { } area)
-            area.Flags |= VmFlags.SoftDirty;
+        if (LookupVma(start) is not { } area || (area.Flags & VmFlags.SoftDirty) != 0)
+            return;
+        area.Flags |= VmFlags.SoftDirty;
+        ProtectionMap.Apply(area);
     }
 
     /// <summary>Allocates the area and lets its file, or shared memory, set it up.</summary>

@@ -41,9 +41,12 @@ internal static class ProtectionMap
         area.PageProtection = bits;
     }
 
-    /// <summary>Whether each page's first write must fault though the mapping is shared and writable. Linux: <c>vma_wants_writenotify</c>.</summary>
+    /// <summary>
+    /// Whether each page's first write must fault though the mapping is shared and writable: its file wants to know, or who tracks changes
+    /// (<c>clear_refs</c>). Linux: <c>vma_wants_writenotify</c>.
+    /// </summary>
     public static bool WantsWriteNotify(VmArea area)
         => (area.Flags & (VmFlags.Write | VmFlags.Shared)) == (VmFlags.Write | VmFlags.Shared)
-            && area.Operations is { HasPageMkwrite: true }
+            && (area.Operations is { HasPageMkwrite: true } || (area.Flags & (VmFlags.SoftDirty | VmFlags.HugeTlb)) == 0)
             && (area.Flags & (VmFlags.PfnMap)) == 0;
 }

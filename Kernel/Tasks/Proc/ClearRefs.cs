@@ -85,7 +85,10 @@ internal sealed class ClearRefsFile(TaskSystem system) : TaskFile(system, "clear
             if ((kind == Kind.Anonymous && area.File is not null) || (kind == Kind.Mapped && area.File is null))
                 continue;
             if (kind == Kind.SoftDirty)
+            {
                 area.Flags &= ~VmFlags.SoftDirty;
+                ProtectionMap.Apply(area);              // from now on the first write to each page of shared memory is noticed, too
+            }
             ClearArea(mm, area, kind);
         }
         TlbBatch.FlushMm(mm);

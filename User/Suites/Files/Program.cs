@@ -33,7 +33,8 @@ internal static unsafe class Program
             new("An empty pipe that may not wait says EAGAIN", &PipeEmpty),
             new("A full pipe that may not wait says EAGAIN", &PipeFull),
             new("The devices null, zero and full behave", &Devices),
-            new("Many descriptors can be open", &ManyDescriptors));
+            new("Many descriptors can be open", &ManyDescriptors),
+            new("F_GETFL shows what a file was opened with", &OpenedWith));
         RemoveDirectory("/tmp/suite-files"u8);
         return status;
     }
@@ -327,5 +328,19 @@ internal static unsafe class Program
         Equal(files[50], Open("/dev/null"u8, 0));       // always the lowest free number
         for (int i = 0; i < 500; i++)
             Close(files[i]);
+    }
+
+    private static void OpenedWith()
+    {
+        const int ReadWrite = 2, LargeFile = 0x8000, TemporaryFile = 0x410000, CloseOnExec = 0x80000, Directory = 0x10000, GetFlags = 3;
+        fixed (byte* path = "/tmp"u8)
+        {
+            int file = (int)Syscall.Call(2, (nint)path, TemporaryFile | ReadWrite | CloseOnExec, 0x180);
+            Equal(TemporaryFile | ReadWrite | LargeFile, (int)Syscall.Call(72, file, GetFlags, 0) | LargeFile);
+            Close(file);
+            file = (int)Syscall.Call(2, (nint)path, Directory, 0);
+            Equal(Directory | LargeFile, (int)Syscall.Call(72, file, GetFlags, 0) | LargeFile);
+            Close(file);
+        }
     }
 }

@@ -308,13 +308,18 @@ internal static unsafe class Program
             return;
         nint a = Alone(2);
         Madvise(a, 2 * Page, Advice.NoHugePage);
-        Touch(a, 2);
-        Proc.Put("/proc/self/clear_refs"u8, "4"u8);
-        Mprotect(a, 2 * Page, Protection.Read);
-        Mprotect(a, 2 * Page, Protection.ReadWrite);
-        Check(!IsSoftDirty(a));
-        *(byte*)a = 2;
-        Check(IsSoftDirty(a) && !IsSoftDirty(a + Page));
+        nint shared = Mmap(0, 2 * Page, Protection.ReadWrite, Map.SharedAnonymous);
+        foreach (nint memory in (ReadOnlySpan<nint>)[a, shared])
+        {
+            Touch(memory, 2);
+            Proc.Put("/proc/self/clear_refs"u8, "4"u8);
+            Mprotect(memory, 2 * Page, Protection.Read);
+            Mprotect(memory, 2 * Page, Protection.ReadWrite);
+            Check(!IsSoftDirty(memory));
+            *(byte*)memory = 2;
+            Check(IsSoftDirty(memory) && !IsSoftDirty(memory + Page));
+        }
+        Munmap(shared, 2 * Page);
         Drop(a, 2);
     }
 

@@ -427,8 +427,15 @@ internal static unsafe class Program
         Check(file >= 0);
         ulong request = (uint)file | 1UL << 32;                 // struct pollfd: descriptor, POLLIN
         Equal(0, (int)Syscall.Call(7, (nint)(&request), 1, 0));
+        uint* ready = stackalloc uint[3];
+        ready[0] = 1;                                           // struct epoll_event: EPOLLIN
+        int epoll = (int)Syscall.Call(291, 0);
+        Equal(0, (int)Syscall.Call(233, epoll, 1, file, (nint)ready));
+        Equal(0, (int)Syscall.Call(232, epoll, (nint)ready, 1, 0));
         Equal(0, (int)Syscall.Call(424, file, 0, 0, 0));
         Linux.Write(ends[1], &b, 1);
+        Equal(1, (int)Syscall.Call(232, epoll, (nint)ready, 1, 5000));
+        Close(epoll);
         Equal(1, (int)Syscall.Call(7, (nint)(&request), 1, 5000));
         int* info = stackalloc int[32];
         Equal(0, WaitId(3, file, info, WExited));
