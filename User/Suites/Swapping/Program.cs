@@ -24,7 +24,43 @@ internal static unsafe class Program
         new("A part is removed with MADV_REMOVE", &RemovePart),
         new("MADV_WILLNEED and msync change nothing", &Advised),
         new("Locked shared memory stays resident", &Locked),
-        new("Private and shared memory of four processes at once", &Four));
+        new("Private and shared memory of four processes at once", &Four),
+        new("smaps tells what is in swap, and of how many it is", &Told));
+
+    /// <summary>Where there is no swap the pages stay, and what is said of them agrees with that.</summary>
+    private static void Told()
+    {
+        const int pages = 16, pageOut = 21;
+        nint fence = Mmap(0, (pages + 2) * Page, Protection.None, Map.PrivateAnonymous);       // so that it is an area of its own
+        nint own = fence + Page;
+        Mprotect(own, pages * Page, Protection.ReadWrite);
+        Fill(own, pages * Page, 11);
+        Equal(0, Madvise(own, pages * Page, pageOut));
+        long swapped = Smaps.Kilobytes(own, "Swap:"u8);
+        Check(Smaps.Kilobytes(own, "Rss:"u8) + swapped == pages * Page / 1024);
+        Equal(swapped, Smaps.Kilobytes(own, "SwapPss:"u8));
+        int pid = Fork();
+        if (pid == 0)
+            Exit(Smaps.Kilobytes(own, "SwapPss:"u8) * 2 == Smaps.Kilobytes(own, "Swap:"u8) ? 0 : 1);
+        Wait(pid, out int status);
+        Equal(0, status);
+        Equal(0, Wrong(own, pages * Page, 11));
+        Munmap(fence, (pages + 2) * Page);
+
+        // A private mapping of shared memory, with a page of its own: that one hides what the file has in swap.
+        int file = NewMemFd(pages * Page);
+        nint shared = NewShared(pages * Page, file);
+        Fill(shared, pages * Page, 12);
+        nint copy = Mmap(0, pages * Page, Protection.ReadWrite, Map.Private, file);
+        FillPage(copy, 3, 13);
+        Equal(0, Madvise(shared, pages * Page, pageOut));
+        long inFile = Smaps.Kilobytes(shared, "Swap:"u8), behind = Smaps.Kilobytes(copy, "Swap:"u8);
+        Check(behind == inFile || behind == inFile - Page / 1024);
+        Munmap(copy, pages * Page);
+        Equal(0, Wrong(shared, pages * Page, 12));
+        Munmap(shared, pages * Page);
+        Close(file);
+    }
 
     /// <summary>Each page says at its beginning and its end which one it is.</summary>
     private static void Fill(nint at, nint bytes, ulong seed)

@@ -33,7 +33,30 @@ internal static unsafe partial class Program
         new("A fork is told, and the child's memory can be watched by the new descriptor", &Forked),
         new("A waiting program can be killed", &Killed),
         new("Closing the descriptor ends the watch", &Closing),
-        new("Registered memory shows um and uw, and joins its neighbours when it is given back", &Shown));
+        new("Registered memory shows um and uw, and joins its neighbours when it is given back", &Shown),
+        new("fdinfo tells how many faults wait", &Information));
+
+    private static void Information()
+    {
+        int u = New();
+        if (u < 0)
+            return;
+        Span<byte> path = stackalloc byte[32];
+        path.Clear();
+        "/proc/self/fdinfo/"u8.CopyTo(path);
+        int at = 18;
+        if (u >= 10)
+            path[at++] = (byte)('0' + u / 10);
+        path[at] = (byte)('0' + u % 10);
+        int file = Open(path, 0);
+        Check(file >= 0);
+        byte* text = stackalloc byte[512];
+        nint length = Read(file, text, 512);
+        ReadOnlySpan<byte> all = new(text, (int)Math.Max(0, length));
+        Check(all.IndexOf("pending:\t0\ntotal:\t0\nAPI:\taa:"u8) >= 0);
+        Close(file);
+        Close(u);
+    }
 
     /// <summary>Makes a descriptor whose handshake is done; -1, with the case skipped, where the system does not let us.</summary>
     private static int New(ulong features = 0, int flags = NonBlocking)
