@@ -36,7 +36,12 @@ status=0
 # Before and after the minutes come a round of everything and the clearing up: on a busy host that takes a while.
 NANOVM_BUILT=1 "$root/run-qemu.sh" --direct --mem "$memory" --swap "$swap" --disk "$work/disk:/mnt" --timeout $((minutes * 60 + 1200)) \
   --run "sh /usr/share/soak.sh $minutes" < /dev/null || status=$?
-[ "$status" = 0 ] || printf 'soak: the machine ended with status %s\n' "$status"
+case $status in
+  0 | 1) ;;
+  124) echo 'soak: NOT well: the machine did not come to its end in time and was killed; its file system cannot be judged'; exit 1 ;;
+  70) echo 'soak: NOT well: the kernel panicked; its file system cannot be judged'; exit 1 ;;
+  *) echo "soak: stopped before its end: the machine was killed (status $status), which is no verdict on the kernel"; exit 1 ;;
+esac
 if ! e2fsck -fn "$work/disk" > "$work/e2fsck" 2>&1; then
   cat "$work/e2fsck"
   status=1

@@ -77,7 +77,7 @@ internal sealed partial class MmStruct
         VirtAddr at = address.PageDown();
         while (at < end && at < TaskSize)
         {
-            if (FindExtendVma(at) is not { } area || (area.Flags & (VmFlags.Io | VmFlags.PfnMap)) != 0 || !MayAccess(area, write, force: false))
+            if (LookupVma(at) is not { } area || (area.Flags & (VmFlags.Io | VmFlags.PfnMap)) != 0 || !MayAccess(area, write, force: false))
                 break;
             if (TryGetFrame(area, at, write, mayWait: true, out Pfn frame, out bool released))
             {

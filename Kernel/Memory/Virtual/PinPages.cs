@@ -30,7 +30,7 @@ internal sealed partial class MmStruct
         while (pinned < frames.Length)
         {
             VirtAddr at = start.PageDown() + ((ulong)pinned << PageSize.Shift);
-            if (at >= TaskSize || FindExtendVma(at) is not { } area)
+            if (at >= TaskSize || LookupVma(at) is not { } area)
                 break;
             if ((area.Flags & (VmFlags.Io | VmFlags.PfnMap)) != 0 || !MayAccess(area, write, force: false))
                 break;

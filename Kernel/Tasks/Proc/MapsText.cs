@@ -60,7 +60,8 @@ internal static class MapsText
         Pad(ref w, start);
         int name = w.Length;
         Name(ref w, area);
-        if (w.Length == name)
+        // Where the text ends with the room for it, a name is not missing: the whole line comes again at the start of the next piece.
+        if (w.Length == name && !w.Overflowed)
             w.Truncate(before);
     }
 

@@ -162,7 +162,7 @@ internal static class PathEscape
         bool clean = true;
         for (int i = 0; i < special.Length && clean; i++)
             clean = path.IndexOf(special[i]) < 0;
-        if (clean)
+        if (clean || w.Overflowed)
             return;
         Span<byte> copy = stackalloc byte[1024];
         int length = Math.Min(path.Length, copy.Length);

@@ -82,7 +82,7 @@ internal sealed class VmaTreeFile(TaskSystem system) : MemoryText(system, "vma_t
         int before = w.Length;
         w.Text("  "u8);
         MapsText.Name(ref w, area);
-        if (w.Length == before + 2)
+        if (w.Length == before + 2 && !w.Overflowed)
             w.Truncate(before);
         w.Byte((byte)'\n');
     }

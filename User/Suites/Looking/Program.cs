@@ -51,7 +51,8 @@ internal static unsafe class Program
         new("oom_score_adj can be set from -1000 to 1000", &OomAdjust),
         new("overcommit: 2 TiB is refused, 2 TiB of NORESERVE is not", &Overcommit),
         new("meminfo: MemTotal, MemFree, Committed_AS and others", &MemInfo),
-        new("vmstat counts faults", &VmStat));
+        new("vmstat counts faults", &VmStat),
+        new("maps: a name is not lost where a piece of the text ends", &NamesBetweenPieces));
 
     private static void MapsColumns()
     {
@@ -645,5 +646,36 @@ internal static unsafe class Program
         Drop(a, 300);
         Check(VmCount("pgmajfault "u8) >= 0);
         Check(VmCount("nr_free_pages "u8) > 0);
+    }
+
+    private static void NamesBetweenPieces()
+    {
+        // Sixty areas with a name; what comes before them is longer by one byte each time, until some name has met every end of a piece.
+        nint areas = Mmap(0, 120 * Page, Protection.None, Map.PrivateAnonymous);
+        for (int i = 0; i < 60; i++)
+            Mmap(areas + 2 * i * Page, Page, Protection.Read, Map.SharedAnonymous | Map.Fixed);
+        nint first = Mmap(0x10_0000, Page, Protection.Read, Map.PrivateAnonymous | Map.FixedNoReplace);
+        Check(!IsError(first));
+        byte* name = stackalloc byte[110];
+        int lost = 0;
+        for (int length = 1; length <= 100; length++)
+        {
+            name[length - 1] = (byte)'n';
+            name[length] = 0;
+            int file = (int)Syscall.Call(319, (nint)name, 0);
+            Mmap(first, Page, Protection.Read, Map.Private | Map.Fixed, file);
+            Close(file);
+            ReadOnlySpan<byte> text = Proc.ReadAll("/proc/self/maps"u8);
+            int found = 0;
+            for (int at = text.IndexOf("/dev/zero"u8); at >= 0; at = text.IndexOf("/dev/zero"u8))
+            {
+                found++;
+                text = text.Slice(at + 9);
+            }
+            lost += found == 60 ? 0 : 1;
+        }
+        Equal(0, lost);
+        Munmap(first, Page);
+        Munmap(areas, 120 * Page);
     }
 }
