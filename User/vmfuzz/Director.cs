@@ -7,9 +7,6 @@ namespace NanoVm.User.Fuzz;
 /// <summary>Sets a stream's stage, starts the first actor, waits for those that leave, and clears up.</summary>
 internal static unsafe class Director
 {
-    // Seconds without any operation done before a stream counts as stuck. An emulated machine on a busy host is slow.
-    private const int Patience = 100;
-
     private const int Nobody = 65534;
     private const int ResourceCore = 4, ResourceLockedMemory = 8;
     private const int LockedPages = 80;
@@ -61,25 +58,32 @@ internal static unsafe class Director
 
     private static bool Direct(Stage* stage)
     {
-        int idle = 0, seen = 0;
+        int gone = 0, goneStatus = 0;
         Stage.PassOn(stage, Stage.Director);
         while (true)
         {
             if (!Stage.Await(stage, Stage.Director))
             {
+                // However slow the machine is: that a stream is stuck is for whoever gives the machine its time to say.
                 int dead = Linux.Wait(-1, out int status, 1);
-                idle = stage->Next == seen ? idle + 1 : 0;
-                seen = stage->Next;
-                if (dead <= 0 && idle < Patience)
+                if (dead <= 0)
                     continue;
-                stage->Text.Put(dead > 0 ? "\nan actor has died with "u8 : "\nstuck "u8);
+                // It may have said in between that it leaves: then all is well, and its status is known already.
+                int leaving = Volatile.Read(ref stage->Leaving);
+                if (leaving != 0 && stage->Id[leaving] == dead)
+                {
+                    (gone, goneStatus) = (dead, status);
+                    continue;
+                }
+                stage->Text.Put("\nan actor has died with "u8);
                 stage->Text.Number(status);
                 stage->Text.Put('\n');
                 return false;
             }
             if (stage->Leaving == 0)
                 return true;
-            Leave(stage, stage->Leaving);
+            Leave(stage, stage->Leaving, gone, goneStatus);
+            gone = 0;
             stage->Leaving = 0;
             if (Stage.Living(stage, 0) == Stage.Director)
                 return true;
@@ -89,7 +93,8 @@ internal static unsafe class Director
     }
 
     /// <summary>Waits until an actor has gone, with its memory, and takes it and its process's threads off the stage.</summary>
-    private static void Leave(Stage* stage, int actor)
+    /// <param name="gone">Who has been waited for already, with <paramref name="status"/>; 0 for nobody.</param>
+    private static void Leave(Stage* stage, int actor, int gone, int status)
     {
         int process = stage->Process[actor];
         if (stage->IsThread[actor] != 0)
@@ -100,7 +105,8 @@ internal static unsafe class Director
             stage->Process[actor] = 0;
             return;
         }
-        Linux.Wait(stage->Id[actor], out int status);
+        if (gone != stage->Id[actor])
+            Linux.Wait(stage->Id[actor], out status);
         stage->Text.Put("  gone"u8);
         stage->Text.Result(status);
         stage->Text.Put('\n');
