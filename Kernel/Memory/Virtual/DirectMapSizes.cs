@@ -24,15 +24,19 @@ internal struct DirectMapSizes
     {
         var entries = new PageTable<Pmd>(table);                // all levels have one format
         int shift = PageSize.Shift + 9 * below;
-        for (ulong at = start; at < end; at = ((at >> shift) + 1) << shift)
+        ulong next;
+        for (ulong at = start; at < end; at = next)
         {
+            // The last entry of the highest table ends where the address space does, at 2^64.
+            next = ((at >> shift) + 1) << shift;
+            if (next > end || next == 0)
+                next = end;
             Pmd entry = entries[(int)(at >> shift) & (PageSize.TableEntries - 1)];
             if (!entry.IsPresent)
                 continue;
             if (below != 0 && !entry.Has(PteFlags.Huge))
             {
-                ulong next = ((at >> shift) + 1) << shift;
-                Count(entry.Pfn, below - 1, at, next < end ? next : end);
+                Count(entry.Pfn, below - 1, at, next);
                 continue;
             }
 
