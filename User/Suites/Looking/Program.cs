@@ -253,7 +253,9 @@ internal static unsafe class Program
     /// <summary>Skips the case where the kernel follows nothing: it then shows the flag on no area.</summary>
     private static bool HasSoftDirty()
     {
+        nint fresh = Mmap(0, Page, Protection.ReadWrite, Map.SharedAnonymous);      // new areas have it, whatever was cleared before
         bool has = Proc.ReadAll("/proc/self/smaps"u8).IndexOf(" sd "u8) >= 0;
+        Munmap(fresh, Page);
         if (!has)
             Skip("this kernel does not follow soft-dirty pages");
         return has;
