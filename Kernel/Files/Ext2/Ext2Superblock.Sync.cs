@@ -191,6 +191,8 @@ internal sealed partial class Ext2Superblock
         {
             unknownMetadata |= wasUnknown;
         }
+        if (error == Errno.None && !HasChanges && !cleanOnDisk)
+            SumFreeCounts();
         stateLock.Lock();
         if (error == Errno.None && !HasChanges && !cleanOnDisk)
         {
@@ -250,6 +252,28 @@ internal sealed partial class Ext2Superblock
         error = Disk.Transfer(BlockDirection.Write, SectorOf(Super.Offset / blockSize), [new BlockSegment(page.Address, blockSize)]);
         Metadata.Release(page);
         return error == Errno.None ? Disk.Flush() : error;
+    }
+
+    // The superblock's counts of what is free are the sums of the groups'. Where a change of one could not be noted, because the superblock
+    // could not be read then, they are right again from here on. Linux: ext2_sync_super.
+    private void SumFreeCounts()
+    {
+        using Mutex.Guard guard = AllocationLock.Acquire();
+        uint blocks = 0, inodes = 0;
+        for (uint group = 0; group < groupCount; group++)
+        {
+            if (!ReadGroup(group, out int at).TryGet(out Pfn page, out _))
+                return;
+            blocks += Get16(Metadata.Bytes(page), at + Group.FreeBlocks);
+            inodes += Get16(Metadata.Bytes(page), at + Group.FreeInodes);
+            Metadata.Release(page);
+        }
+        if (!ReadSuper().TryGet(out Pfn superPage, out _))
+            return;
+        System.Span<byte> super = SuperBytes(superPage);
+        Set32(super, Super.FreeBlocks, blocks);
+        Set32(super, Super.FreeInodes, inodes);
+        Metadata.Release(superPage);                         // written with the mark "clean"
     }
 
     private static void Keep(ref Errno first, Errno next)
