@@ -48,10 +48,12 @@ internal static unsafe class Child
         return Status(pid);
     }
 
-    /// <summary>Waits for a child: its exit status, or 128 plus the signal that ended it; -1 when it was no child.</summary>
+    /// <summary>Waits for a child: its exit status, or 128 plus the signal that ended it; -1 when it was no child, the error when there was no fork.</summary>
     public static int Status(int pid)
     {
-        if (pid < 0 || Linux.Wait(pid, out int status) != pid)
+        if (pid < 0)
+            return pid;
+        if (Linux.Wait(pid, out int status) != pid)
             return -1;
         return (status & 0x7f) == 0 ? status >> 8 & 0xff : 128 + (status & 0x7f);
     }

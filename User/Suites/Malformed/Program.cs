@@ -255,7 +255,16 @@ internal static unsafe class Program
     private static void ScriptZero() => Equal(Errno.NoEntry, Execute("#!/no\0such\n"u8));
 
     /// <summary>What Linux 6.1 does with each. On a difference: <c>tools/compare-linux.sh --program artifacts/programs/Malformed SEED COUNT</c>.</summary>
-    private static void Damaged() => Equal(SumOfDamaged, (long)(Mutations.Run(11, 200, print: false) >> 1), "the sum of the results");
+    private static void Damaged()
+    {
+        if (HasFiveLevels())
+        {
+            Skip("user space is larger");
+            return;
+        }
+
+        Equal(SumOfDamaged, (long)(Mutations.Run(11, 200, print: false) >> 1), "the sum of the results");
+    }
 
     /// <summary>Whatever it is, it is refused or it ends; nobody else notices.</summary>
     private static void Noise()
