@@ -44,7 +44,7 @@ while [ $# -gt 0 ]; do
 done
 
 "$root/tools/bootstrap.sh"
-debugger=(gdb -nx -q -iex 'set pagination off' -iex 'set confirm off' -iex 'set tcp auto-retry off'
+debugger=(gdb -nx -q -iex 'set pagination off' -iex 'set confirm off' -iex 'set tcp auto-retry off' -iex 'set remotetimeout 60'
   -x "$root/tools/gdb/nanovm.py" "$root/artifacts/kernel.elf")
 
 if is_listening "$port"; then
