@@ -64,16 +64,6 @@ internal sealed class SpecialMapping : VmOperations
         fault.Mm.PageTableLock.ReleaseRaw(enabled);
         return PageFaultResult.Installed;
     }
-
-    /// <inheritdoc/>
-    public override ulong Access(VmArea area, VirtAddr address, Span<byte> buffer, bool write)
-    {
-        ulong index = ((address - area.Start) >> PageSize.Shift) + area.PageOffset;
-        if (write || index >= (ulong)_pages.Length)
-            return 0;
-        DirectMap.Page(_pages[index]).Slice((int)address.PageOffset, buffer.Length).CopyTo(buffer);
-        return (ulong)buffer.Length;
-    }
 }
 
 /// <summary>Puts a <see cref="SpecialMapping"/> into an address space.</summary>

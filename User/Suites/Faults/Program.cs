@@ -179,12 +179,26 @@ internal static unsafe class Program
 
     private static void FarReturnsWithin()
     {
-        // mov rax, rsp; push 0x2b; push rax; pushfq; push 0x33; lea rcx, [rip + 3]; push rcx; iretq; mov eax, 42; ret
-        Equal(42, Call([0x48, 0x89, 0xe0, 0x6a, 0x2b, 0x50, 0x9c, 0x6a, 0x33, 0x48, 0x8d, 0x0d, 3, 0, 0, 0, 0x51, 0x48, 0xcf, 0xb8, 42, 0, 0, 0, 0xc3]));
-        // push 0x33; lea rcx, [rip + 3]; push rcx; lretq; mov eax, 43; ret
-        Equal(43, Call([0x6a, 0x33, 0x48, 0x8d, 0x0d, 3, 0, 0, 0, 0x51, 0x48, 0xcb, 0xb8, 43, 0, 0, 0, 0xc3]));
-        // The first with the kernel's code selector, which a program may not have.
+        int status = Child.Run(&ReturnFar);
+        if (status == 128 + Signal.Kill)
+        {
+            // QEMU before 9.1 takes the program's stack for the kernel's here; Linux kills who makes it do that.
+            Skip("the emulator cannot, and this kernel does not help");
+            return;
+        }
+
+        Equal(0, status);
+        // With the kernel's code selector, which a program may not have.
         Equal(Signal.Segmentation, SignalOfCode(0xcf48_50_10_6a_9c_54));   // push rsp; pushfq; push 0x10; push rax; iretq
+    }
+
+    private static int ReturnFar()
+    {
+        // mov rax, rsp; push 0x2b; push rax; pushfq; push 0x33; lea rcx, [rip + 3]; push rcx; iretq; mov eax, 42; ret
+        int first = Call([0x48, 0x89, 0xe0, 0x6a, 0x2b, 0x50, 0x9c, 0x6a, 0x33, 0x48, 0x8d, 0x0d, 3, 0, 0, 0, 0x51, 0x48, 0xcf, 0xb8, 42, 0, 0, 0, 0xc3]);
+        // push 0x33; lea rcx, [rip + 3]; push rcx; lretq; mov eax, 43; ret
+        int second = Call([0x6a, 0x33, 0x48, 0x8d, 0x0d, 3, 0, 0, 0, 0x51, 0x48, 0xcb, 0xb8, 43, 0, 0, 0, 0xc3]);
+        return first == 42 && second == 43 ? 0 : 1;
     }
 
     private static int Call(ReadOnlySpan<byte> code)
