@@ -36,6 +36,12 @@ internal static unsafe class CopyProcess
         {
             using (system.TaskLock.Acquire())
                 error = system.Pids.Allocate(out entry);
+            // The lock cannot wait for memory: the caches are filled without it, and once more. A second want is real.
+            if (error == Errno.ENOMEM && system.Pids.Refill())
+            {
+                using (system.TaskLock.Acquire())
+                    error = system.Pids.Allocate(out entry);
+            }
         }
         if (error == Errno.None && arguments.Has(CloneFlags.PidFd))
         {

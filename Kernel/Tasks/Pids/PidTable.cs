@@ -149,6 +149,24 @@ internal sealed class PidTable
         return Errno.None;
     }
 
+    /// <summary>
+    /// Brings what <see cref="Allocate"/> needs into the caches: under the lock of tasks nobody can wait for memory, here the caller can.
+    /// </summary>
+    /// <returns>False when there is none to be had.</returns>
+    public bool Refill()
+    {
+        PidEntry? entry = _entries.Allocate();
+        PidNode? leaf = NewNode(0), inner = NewNode(1);
+        bool isThere = entry is not null && leaf is not null && inner is not null;
+        if (entry is not null)
+            _entries.Free(entry);
+        if (leaf is not null)
+            FreeNode(leaf);
+        if (inner is not null)
+            FreeNode(inner);
+        return isThere;
+    }
+
     /// <summary>Gives the number back when nothing uses it any more; the table's reference goes with it.</summary>
     public void ReleaseIfUnused(PidEntry entry)
     {
