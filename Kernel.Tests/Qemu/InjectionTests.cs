@@ -51,8 +51,9 @@ public sealed class InjectionTests
     private static (Run, KtapReport) RunSuite()
     {
         using var scratch = new Scratch();
-        Run run = Guest.Script("run-qemu.sh", "--direct", "--mem", "128M", "--swap", "32M", "--disk", DiskImage.MakeExt2(scratch, "disk.img", 16) + ":/mnt/disk",
-            "--timeout", "400", "--test", "injection");
+        // Longer than the machine has itself: then its console is there to be shown.
+        Run run = Guest.Script(TimeSpan.FromMinutes(12), "run-qemu.sh", "--direct", "--mem", "128M", "--swap", "32M", "--disk", DiskImage.MakeExt2(scratch, "disk.img", 16) + ":/mnt/disk",
+            "--timeout", "600", "--test", "injection");
         return (run, KtapReport.Parse(run.Text));
     }
 }
